@@ -1,0 +1,1 @@
+"""Classroom: one object that every door calls; sessions, scenes, journal, health."""

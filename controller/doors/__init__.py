@@ -1,0 +1,1 @@
+"""Doors other than HTTP: OSC, MQTT."""

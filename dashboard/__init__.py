@@ -1,0 +1,1 @@
+"""The web application: authentication, the API and the pages."""

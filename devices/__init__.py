@@ -1,0 +1,1 @@
+"""Drivers for the room's devices, and the simulator at the other end of the wire."""

@@ -1,0 +1,1 @@
+"""Delivering finished recordings, and proving that they arrived."""

@@ -1,0 +1,1 @@
+"""What is made from the tracks: steps that can be resumed and repeated."""

@@ -1,0 +1,1 @@
+"""One encode, many viewers."""
