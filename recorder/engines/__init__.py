@@ -1,0 +1,1 @@
+"""The engines: how the lecture's picture and sound are made. One folder, one noun per module."""
