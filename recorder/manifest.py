@@ -1,0 +1,114 @@
+"""What is written down about a recording: its manifest, its sources, its markers.
+
+Plain values; `recorder.recording` reads and writes them. Format: docs/recording-format.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT_VERSION = 1
+
+
+class Role(StrEnum):
+    """What a source is for."""
+
+    PRESENTER = "presenter"
+    SLIDES = "slides"
+    AUDIENCE = "audience"
+    MICROPHONE = "microphone"
+
+
+class Layout(StrEnum):
+    """How slides and presenter share the lecture's picture."""
+
+    SLIDES_PRESENTER = "slides+presenter"
+    SIDE_BY_SIDE = "side-by-side"
+    SLIDES = "slides"
+    PRESENTER = "presenter"
+
+
+class Life(StrEnum):
+    """A recording's own life, which goes on after the class."""
+
+    RECORDING = "recording"
+    READY = "ready"
+    HELD = "held"
+    DELIVERING = "delivering"
+    PUBLISHED = "published"
+    FAILED = "failed"
+
+
+class SourceSpec(BaseModel):
+    """One source as configured: `id` names its track folder, `url` is a source URL.
+
+    `secret` refers to the credentials (`env:NAME` or `file:/path`, holding `user:password`);
+    they are never written to the manifest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
+    role: Role
+    url: str
+    sub: str | None = None
+    secret: str | None = None
+    offset_ms: float = 0.0
+
+
+class ProgramSpec(BaseModel):
+    """The live composite's picture: pixels, frames per second, encoder settings by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    width: int = Field(1920, ge=160, le=3840, multiple_of=2)
+    height: int = Field(1080, ge=90, le=2160, multiple_of=2)
+    fps: int = Field(30, ge=5, le=60)
+    live: bool = False
+    encoder: Literal["auto", "software"] = "auto"
+
+
+class Marker(BaseModel):
+    """Something that happened at a class time `t` (seconds since the recording began).
+
+    Kinds in use: `start`, `page`, `layout`, `pause`, `resume`, `gap` (data: source, from, to),
+    `restart`, `extend`, `bookmark`, `hold`, `release`, `end`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    t: float
+    kind: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Manifest(BaseModel):
+    """`recording.json`. Times on the wall are UTC; `boot_id` and `boottime` anchor class time."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    version: int = FORMAT_VERSION
+    id: str
+    session: str
+    room: str
+    title: str
+    course: str | None = None
+    lecturer: str | None = None
+    language: str | None = None
+    started: datetime
+    boot_id: str
+    boottime: float
+    life: Life = Life.RECORDING
+    sources: list[SourceSpec]
+    layout: Layout = Layout.SLIDES_PRESENTER
+    program: ProgramSpec = ProgramSpec()
+    ended: datetime | None = None
+    duration_s: float | None = None
+    tracks: dict[str, Any] = Field(default_factory=dict)
+    products: dict[str, Any] = Field(default_factory=dict)
+    measured: dict[str, Any] = Field(default_factory=dict)
+    error: str | None = None
