@@ -1,0 +1,278 @@
+"""Reading room.toml: a `RoomConfig`, or a `ConfigError` that names file, line, key and remedy."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from controller.positions import positions
+from controller.settings import AuthSettings, RoomConfig, Scene
+
+__all__ = ["AuthSettings", "ConfigError", "RoomConfig", "SecretError", "load", "resolve_secret"]
+
+_Loc = tuple[int | str, ...]
+_REMEDIES = {
+    "missing": "Add the key to this table.",
+    "string_type": 'Write a text in quotes: "…".',
+    "bool_type": "Write true or false.",
+    "bool_parsing": "Write true or false.",
+    "int_parsing": "Write a whole number.",
+    "int_type": "Write a whole number.",
+    "int_from_float": "Write a whole number.",
+    "float_type": "Write a number.",
+    "float_parsing": "Write a number.",
+    "list_type": "Write a list: [ … ].",
+    "model_type": "Write a table with its keys.",
+    "dict_type": "Write a table with its keys.",
+    "string_pattern_mismatch": "Use small letters, digits, - and _ (at most 41, a letter first).",
+}
+
+
+class ConfigError(Exception):
+    """One thing wrong in a room.toml; `others` holds what else was found in the same file."""
+
+    def __init__(self, file: Path, line: int | None, key: str, message: str, remedy: str) -> None:
+        place = f"{file}:{line}" if line else str(file)
+        super().__init__(f"{place}: {key + ': ' if key else ''}{message}. {remedy}".strip())
+        self.file = file
+        self.line = line
+        self.key = key
+        self.message = message
+        self.remedy = remedy
+        self.others: list[ConfigError] = []
+
+
+class SecretError(Exception):
+    """A secret's reference leads nowhere. Never holds the secret."""
+
+
+def resolve_secret(reference: str, *, base: Path | None = None) -> str:
+    """The secret that `env:NAME` or `file:/path` refers to, without surrounding white space.
+
+    Relative files are looked for under `base`. Raises SecretError with the remedy.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name, "").strip()
+        if not value:
+            raise SecretError(f"the environment variable {name} is not set. Set it for the daemon.")
+        return value
+    if kind != "file" or not name:
+        raise SecretError("a secret is given as env:NAME or file:/path.")
+    path = (base or Path()) / name
+    try:
+        value = path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SecretError(
+            f"the secret file {path} cannot be read ({reason}). Let only the daemon read it."
+        ) from None
+    if not value:
+        raise SecretError(f"the secret file {path} is empty. Put the secret on its first line.")
+    return value
+
+
+def load(path: Path) -> RoomConfig:
+    """Read and check a room.toml; relative folders are taken from where it lies.
+
+    Raises ConfigError for the first thing wrong (by line); its `others` are the rest.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(path, None, "", "this is not UTF-8 text", "Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(
+            path,
+            None,
+            "",
+            f"it cannot be read ({error.strerror})",
+            "Name the room's configuration with --config; docs/room.example.toml shows one.",
+        ) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax(path, text, str(error)) from None
+    lines = positions(text)
+    try:
+        config = RoomConfig.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=True)
+        raise _first([_worded(path, lines, data, detail) for detail in details]) from None
+    found = [
+        ConfigError(path, _line(lines, loc), _key(loc), message, remedy)
+        for loc, message, remedy in _inconsistencies(config)
+    ]
+    if found:
+        raise _first(found)
+    return _anchored(config, path.absolute().parent)
+
+
+def _first(errors: list[ConfigError]) -> ConfigError:
+    errors.sort(key=lambda error: error.line or 0)
+    errors[0].others = errors[1:]
+    return errors[0]
+
+
+def _syntax(path: Path, text: str, message: str) -> ConfigError:
+    place = re.search(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    column = f" at column {place[2]}" if place and place[2] else ""
+    said = message[: place.start()] if place else message
+    said = said[:1].lower() + said[1:]
+    return ConfigError(
+        path, line, "", f"this is not TOML{column}: {said}", "Correct the line; texts need quotes."
+    )
+
+
+def _line(lines: dict[_Loc, int], loc: _Loc) -> int | None:
+    """The line of the nearest key that is written down."""
+    while loc and loc not in lines:
+        loc = loc[:-1]
+    return lines.get(loc) if loc else None
+
+
+def _key(loc: _Loc) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text
+
+
+def _worded(
+    path: Path, lines: dict[_Loc, int], data: dict[str, Any], detail: ErrorDetails
+) -> ConfigError:
+    loc = _written(detail["loc"], data)
+    kind = detail["type"]
+    message = detail["msg"]
+    message = message[:1].lower() + message[1:]
+    remedy = _REMEDIES.get(kind, "See docs/configuration.md for what is allowed.")
+    if kind == "extra_forbidden":
+        known = list(_model_at(loc[:-1]).model_fields)
+        message = "this key is not known"
+        remedy = _did_you_mean(str(loc[-1]), known, f"Known here: {', '.join(sorted(known))}.")
+    elif kind == "missing":
+        message = "this key is missing"
+    elif kind in {"literal_error", "enum"}:
+        expected = str(detail.get("ctx", {}).get("expected", ""))
+        message = "this value is not known"
+        remedy = f"Use {expected}."
+    elif kind == "value_error":
+        message = str(detail.get("ctx", {}).get("error", message))
+        if loc and loc[-1] in {"secret", "token"}:
+            remedy = 'Write "env:NAME" or "file:/path".'
+        elif loc and loc[-1] == "timezone":
+            remedy = 'Write a name such as "Europe/Berlin".'
+    return ConfigError(path, _line(lines, loc), _key(loc), message, remedy)
+
+
+def _written(loc: _Loc, data: Any) -> _Loc:
+    """`loc` without what pydantic adds for the members of a union."""
+    kept: list[int | str] = []
+    for at, part in enumerate(loc):
+        if isinstance(data, dict) and part not in data and at < len(loc) - 1:
+            continue
+        if not isinstance(data, dict | list) and kept:
+            break
+        kept.append(part)
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(kept)
+
+
+def _model_at(loc: _Loc) -> type[BaseModel]:
+    model: type[BaseModel] = RoomConfig
+    for part in loc:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _did_you_mean(word: str, known: list[str], otherwise: str) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else otherwise
+
+
+def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
+    """What no single table can know: references between tables, and names used twice."""
+    for table in ("devices", "sources", "scenes", "publish"):
+        seen: dict[str, int] = {}
+        for index, item in enumerate(getattr(config, table)):
+            if item.id in seen:
+                yield (table, index, "id"), f"the id {item.id!r} is used twice", "Choose another."
+            seen[item.id] = index
+    for index, scene in enumerate(config.scenes):
+        yield from _scene(index, scene, [device.id for device in config.devices])
+    for kind in ("users", "tokens"):
+        names: set[str] = set()
+        for index, person in enumerate(getattr(config.auth, kind)):
+            if person.name in names:
+                loc = ("auth", kind, index, "name")
+                yield loc, f"the name {person.name!r} is used twice", "Choose another."
+            names.add(person.name)
+    if config.osc.enabled and config.osc.token is None:
+        yield (
+            ("osc", "enabled"),
+            "OSC is on but has no token",
+            'Add token = "file:/path", or token = "off" on a closed network.',
+        )
+    if config.mqtt.mode == "external" and config.mqtt.port is None:
+        yield ("mqtt", "mode"), "the broker has no port", "Add port = 1883 (8883 with tls)."
+
+
+def _scene(index: int, scene: Scene, devices: list[str]) -> Iterator[tuple[_Loc, str, str]]:
+    from controller.scenes import order, step_names
+
+    broken = False
+    names = step_names(scene)
+    for at, step in enumerate(scene.steps):
+        loc: _Loc = ("scenes", index, "steps", at)
+        if step.device not in devices:
+            broken = True
+            message = f"there is no device {step.device!r}"
+            yield (
+                (*loc, "device"),
+                message,
+                _did_you_mean(step.device, devices, "Add it under [[devices]]."),
+            )
+        for name in step.after:
+            if name not in names:
+                broken = True
+                message = f"no step is called {name!r}"
+                other = "Name a step's id, device.command, or a device of this scene."
+                yield (*loc, "after"), message, _did_you_mean(name, sorted(names), other)
+    if not broken and order(scene) is None:
+        yield (
+            ("scenes", index, "steps"),
+            "these steps wait for each other in a circle",
+            "Take one of the names out of `after`.",
+        )
+
+
+def _anchored(config: RoomConfig, folder: Path) -> RoomConfig:
+    storage = config.storage.model_copy(
+        update={
+            "recordings": folder / config.storage.recordings.expanduser(),
+            "state": folder / config.storage.state.expanduser(),
+        }
+    )
+    profiles = config.profiles.model_copy(
+        update={"paths": [folder / path.expanduser() for path in config.profiles.paths]}
+    )
+    return config.model_copy(update={"storage": storage, "profiles": profiles})

@@ -1,0 +1,249 @@
+"""What room.toml may say: one model for each of its tables.
+
+Secrets are references (`env:NAME`, `file:/path`) that are looked up only where they are used.
+Every key is described in docs/configuration.md and stands in docs/room.example.toml.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from controller.state import AccessRole
+from devices.model import DeviceSpec, Value
+from recorder.recording import Layout, ProgramSpec, SourceSpec
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+
+
+def _is_reference(text: str) -> str:
+    if not text.startswith(("env:", "file:")) or not text.partition(":")[2]:
+        raise ValueError("a secret is never written here, only where it can be found")
+    return text
+
+
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone of the IANA database") from None
+    return name
+
+
+SecretRef = Annotated[str, AfterValidator(_is_reference)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RoomSection(_Table):
+    """`[room]`: who the room is. `languages`: what its pages offer, the first one first."""
+
+    id: Id
+    name: str
+    timezone: Annotated[str, AfterValidator(_is_zone)] = "UTC"
+    languages: list[str] = Field(default_factory=lambda: ["en"], min_length=1)
+
+
+class StorageSection(_Table):
+    """`[storage]`: `recordings` and `state` are folders, relative ones beside room.toml.
+
+    No recording starts with less than `reserve_gb` (10^9 bytes) free. `keep_days`: how long a
+    recording stays after every target has confirmed it; nothing is deleted without it.
+    """
+
+    recordings: Path = Path("recordings")
+    state: Path = Path("state")
+    reserve_gb: float = Field(5.0, ge=0)
+    keep_days: int | None = Field(None, ge=0)
+
+
+class SessionSection(_Table):
+    """`[session]`: `minutes` a class lasts when nothing else is said (0: open end).
+
+    `undo_s`: how long End can be taken back. After the planned end plus `overtime_minutes` the
+    class is ended (`overtime = "end"`) or the panel reminds (`"remind"`).
+    """
+
+    minutes: int = Field(0, ge=0, le=1440)
+    undo_s: float = Field(10.0, ge=0, le=60)
+    overtime: Literal["remind", "end"] = "remind"
+    overtime_minutes: int = Field(15, ge=0, le=1440)
+
+
+class SceneStep(_Table):
+    """One step: `command` on `device`.
+
+    Steps of one device run in the order written, devices run in parallel. `after` names steps
+    that must have succeeded first (a step's `id`, `device.command`, or a device for all of its
+    steps); `delay_s` waits before the step.
+    """
+
+    device: str
+    command: str
+    value: Value = None
+    id: Id | None = None
+    after: list[str] = Field(default_factory=list)
+    delay_s: float = Field(0.0, ge=0, le=600)
+
+
+class Scene(_Table):
+    """`[[scenes]]`: `start` runs with a class and `end` after it; any other by hand."""
+
+    id: Id
+    name: str = ""
+    steps: list[SceneStep]
+
+
+class RecordingSection(_Table):
+    """`[recording]`: the lecture's picture."""
+
+    layout: Layout = Layout.SLIDES_PRESENTER
+    live: bool = False
+    encoder: Literal["auto", "software"] = "auto"
+    width: int = Field(1920, ge=160, le=3840, multiple_of=2)
+    height: int = Field(1080, ge=90, le=2160, multiple_of=2)
+    fps: int = Field(30, ge=5, le=60)
+
+    def program(self) -> ProgramSpec:
+        """The same as the recorder takes it."""
+        return ProgramSpec(
+            width=self.width,
+            height=self.height,
+            fps=self.fps,
+            live=self.live,
+            encoder=self.encoder,
+        )
+
+
+class ProductionSection(_Table):
+    """`[production]`: where lectures are worked on after class."""
+
+    engine: Literal["local", "ray"] = "local"
+
+
+class PublishSpec(BaseModel):
+    """`[[publish]]`: one target; further keys belong to its kind (docs/publishing.md).
+
+    `auto`: every recording goes there by itself when it is ready.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: Id
+    target: str
+    auto: bool = False
+
+
+class TimetableSection(_Table):
+    """`[timetable]`: an iCal address or file."""
+
+    url: str
+
+
+class BrokerAccount(_Table):
+    """`[[mqtt.accounts]]`: a login at the managed broker.
+
+    `device`: everything outside `classroom/`; `control`: may read the room and set it.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    secret: SecretRef
+    kind: Literal["device", "control"] = "device"
+
+
+class MqttSection(_Table):
+    """`[mqtt]`: the broker, ours (`managed`) or an existing one (`external`).
+
+    `commands`: how a set command is authorised: by a `token` of `[[auth.tokens]]` in the
+    message, by the `broker`'s own access rules, or never (`off`).
+    """
+
+    mode: Literal["managed", "external", "off"] = "off"
+    host: str = "127.0.0.1"
+    port: int | None = Field(None, ge=1, le=65535)
+    username: str | None = None
+    secret: SecretRef | None = None
+    tls: bool = False
+    commands: Literal["token", "broker", "off"] = "token"
+    homeassistant: bool = False
+    discovery_prefix: str = "homeassistant"
+    accounts: list[BrokerAccount] = Field(default_factory=list)
+
+
+class OscSection(_Table):
+    """`[osc]`: `allow` lists senders (addresses or networks); `token` is the first argument.
+
+    `token = "off"` accepts messages without one from the allowed senders.
+    """
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(9000, ge=0, le=65535)
+    allow: list[str] = Field(default_factory=lambda: ["127.0.0.1"])
+    token: SecretRef | Literal["off"] | None = None
+
+
+class UserSpec(_Table):
+    """`[[auth.users]]`: the secret holds a PIN, a password or its argon2 hash."""
+
+    name: str = Field(min_length=1, max_length=64)
+    role: AccessRole
+    secret: SecretRef
+
+
+class TokenSpec(_Table):
+    """`[[auth.tokens]]`: a bearer token for a program."""
+
+    name: str = Field(min_length=1, max_length=64)
+    role: AccessRole
+    secret: SecretRef
+
+
+class AuthSettings(_Table):
+    """`[auth]`: who may sign in. `session_hours`: how long a sign-in lasts."""
+
+    users: list[UserSpec] = Field(default_factory=list)
+    tokens: list[TokenSpec] = Field(default_factory=list)
+    session_hours: float = Field(12.0, gt=0, le=24 * 30)
+
+
+class ServerSection(_Table):
+    """`[server]`: where the pages and the API are served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+
+
+class ProfilesSection(_Table):
+    """`[profiles]`: folders with firmware profiles of this site, relative ones beside room.toml."""
+
+    paths: list[Path] = Field(default_factory=list)
+
+
+class RoomConfig(_Table):
+    """The whole of room.toml."""
+
+    room: RoomSection
+    storage: StorageSection = StorageSection()
+    session: SessionSection = SessionSection()
+    devices: list[DeviceSpec] = Field(default_factory=list)
+    sources: list[SourceSpec] = Field(default_factory=list)
+    scenes: list[Scene] = Field(default_factory=list)
+    recording: RecordingSection = RecordingSection()
+    production: ProductionSection = ProductionSection()
+    publish: list[PublishSpec] = Field(default_factory=list)
+    timetable: TimetableSection | None = None
+    mqtt: MqttSection = MqttSection()
+    osc: OscSection = OscSection()
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    server: ServerSection = ServerSection()
+    profiles: ProfilesSection = ProfilesSection()
+
+    def scene(self, name: str) -> Scene | None:
+        """The scene called `name`."""
+        return next((scene for scene in self.scenes if scene.id == name), None)
