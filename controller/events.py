@@ -1,7 +1,7 @@
 """The event bus: what changed, told to every open page and door.
 
 Events are told after the journal has them. A subscriber that does not keep up is closed
-(`SlowSubscriberError`), because one that silently misses events shows a wrong room; it subscribes
+(`SlowSubscriber`), because one that silently misses events shows a wrong room; it subscribes
 again and begins with a fresh view.
 """
 
@@ -16,7 +16,7 @@ from controller.state import Event
 QUEUE = 512
 
 
-class SlowSubscriberError(Exception):
+class SlowSubscriber(Exception):  # noqa: N818 - said of the subscriber, not of the bus
     """The subscriber was closed: it fell more than `QUEUE` events behind."""
 
 
@@ -41,7 +41,7 @@ class _Subscription:
         while (event := await self.queue.get()) is not None:
             yield event
         if self.dropped:
-            raise SlowSubscriberError("The subscriber was too slow; subscribe again.")
+            raise SlowSubscriber("The subscriber was too slow; subscribe again.")
 
 
 class EventBus:
@@ -59,7 +59,7 @@ class EventBus:
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncGenerator[AsyncIterator[Event]]:
-        """Events from now on. The iterator ends when the bus closes; SlowSubscriberError if too slow."""
+        """Events from now on. The iterator ends when the bus closes; SlowSubscriber if too slow."""
         subscription = _Subscription()
         self._open.add(subscription)
         try:
