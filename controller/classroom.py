@@ -78,11 +78,11 @@ class Classroom:
         """Everything the wall panel needs."""
         raise NotImplementedError
 
-    async def recordings(self) -> list[RecordingView]:
-        """All recordings, newest first."""
+    def recordings(self) -> list[RecordingView]:
+        """All recordings, newest first. Reads the disk: call it in a thread."""
         raise NotImplementedError
 
-    async def recording(self, recording: str) -> RecordingView:
+    def recording(self, recording: str) -> RecordingView:
         """One recording; `unknown_recording` (404)."""
         raise NotImplementedError
 
