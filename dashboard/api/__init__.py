@@ -1,1 +1,1 @@
-"""The routes of /api/v1, one module per noun."""
+"""The HTTP API under /api/v1: one router per noun."""

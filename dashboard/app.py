@@ -1,0 +1,175 @@
+"""The web application of one room: API, event stream, metrics, pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import FastAPI, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.classroom import Classroom
+from controller.settings import AuthSettings
+from controller.state import AccessRole
+from dashboard import metrics, problems
+from dashboard import pages as built_pages
+from dashboard.api import deliveries, devices, events, login, recordings, session, view
+from dashboard.auth import Authenticator, anyone
+from dashboard.room import Technician
+
+API = "/api/v1"
+OPENAPI = "/api/openapi.json"
+MAX_BODY = 256 * 1024
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "font-src 'self'; media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+
+class _Shield:
+    """Security headers on every answer, and no body larger than any route here needs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        api = scope["path"].startswith("/api/")
+        taken = 0
+
+        async def count() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MAX_BODY:
+                raise problems.ProblemError(
+                    413, "too_large", "The body is too large.", f"Send at most {MAX_BODY} bytes."
+                )
+            return message
+
+        async def shielded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message.setdefault("headers", [])
+                headers.extend(self._headers)
+                if api and all(name.lower() != b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+            await send(message)
+
+        await self._app(scope, count, shielded)
+
+
+def create_app(
+    classroom: Classroom,
+    *,
+    auth: AuthSettings,
+    secret_key: bytes,
+    pages: Path | None = None,
+    authenticator: Authenticator | None = None,
+) -> FastAPI:
+    """The application of `classroom`.
+
+    `secret_key` (32 random bytes that outlive a restart) signs cookies; `pages` is where
+    the built pages lie (the installed ones by default). Raises SecretError when a secret that
+    `auth` refers to cannot be read, RuntimeError when a route declares no role.
+    """
+    app = FastAPI(
+        title="classroomd",
+        summary="One teaching room: its class, devices, recordings and deliveries.",
+        version=_version(),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        responses={
+            "4XX": {
+                "description": "What is wrong, and what to do",
+                "model": problems.Problem,
+            },
+        },
+    )
+    folder = pages or built_pages.built()
+    app.state.classroom = classroom
+    app.state.authenticator = authenticator or Authenticator(auth, secret_key)
+    app.state.pages_version = built_pages.version(folder)
+    app.add_middleware(_Shield)
+    problems.install(app)
+    for part in (login, view, session, devices, recordings, deliveries, events):
+        app.include_router(part.router, prefix=API)
+    _install_probes(app, classroom)
+    built_pages.install(app, folder)
+    undeclared = [route.path for route in declared_routes(app) if route.role is None]
+    if undeclared:
+        raise RuntimeError(f"These routes declare no role: {', '.join(undeclared)}")
+    return app
+
+
+def _install_probes(app: FastAPI, classroom: Classroom) -> None:
+    figures = metrics.registry(classroom)
+
+    @app.get("/healthz", tags=["probes"])
+    async def healthz(_: Annotated[Any, anyone]) -> dict[str, str]:
+        """Answers while the daemon's event loop runs."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", tags=["probes"], response_class=Response)
+    async def prometheus(_: Technician) -> Response:
+        """Figures for Prometheus; give the scraper a technician's token."""
+        return Response(generate_latest(figures), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @app.get(OPENAPI, include_in_schema=False)
+    async def openapi(_: Annotated[Any, anyone]) -> dict[str, Any]:
+        """The API's description."""
+        return app.openapi()
+
+
+class DeclaredRoute(NamedTuple):
+    """A route and the least role that it lets in; None when it declares none: a mistake."""
+
+    path: str
+    method: str
+    role: AccessRole | Literal["everyone"] | None
+
+
+def declared_routes(app: FastAPI) -> Iterator[DeclaredRoute]:
+    """Every route of the app; the method of a WebSocket is "WS"."""
+    for context in iter_route_contexts(app.routes):
+        route, path = context.original_route, context.path or "?"
+        if isinstance(route, APIWebSocketRoute):
+            yield DeclaredRoute(path, "WS", _least(context.dependant))
+        elif isinstance(route, APIRoute):
+            for method in sorted(context.methods or ()):
+                yield DeclaredRoute(path, method, _least(context.dependant))
+        else:
+            yield DeclaredRoute(path, "ANY", None)
+
+
+def _least(dependant: Dependant) -> AccessRole | Literal["everyone"] | None:
+    for one in dependant.dependencies:
+        role = getattr(one.call, "least_role", None)
+        if isinstance(role, AccessRole) or role == "everyone":
+            return role
+    return None
+
+
+def _version() -> str:
+    try:
+        return version("classroomd")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,94 @@
+"""The built pages: which address shows which; compressed at build time, cached rightly."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import FileResponse, PlainTextResponse
+
+from dashboard.auth import anyone
+from dashboard.problems import ProblemError
+
+PAGES = {
+    "/": "panel.html",
+    "/recordings": "recordings.html",
+    "/recordings/{_id}": "recordings.html",
+}
+FOREVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
+TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
+}
+NOT_BUILT = (
+    "The pages are not built. Run `python build_web.py` in the source tree, "
+    "or install the wheel, which carries them.\n"
+)
+
+
+def built() -> Path:
+    """Where the built pages lie in this installation."""
+    return Path(str(files("dashboard"))) / "web" / "dist"
+
+
+def version(pages: Path) -> str:
+    """A name for this build: pages that see it change know that they are old."""
+    digest = hashlib.sha256()
+    for page in sorted(set(PAGES.values())):
+        file = pages / page
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    return digest.hexdigest()[:12]
+
+
+def install(app: FastAPI, pages: Path) -> None:
+    """Serve the pages of the folder `pages`."""
+    router = APIRouter(include_in_schema=False)
+
+    def add(address: str, page: str) -> None:
+        async def show(request: Request, _: Annotated[Any, anyone]) -> Response:
+            return _file(request, pages / page, "text/html; charset=utf-8", ASK_AGAIN)
+
+        router.add_api_route(address, show, methods=["GET"], name=f"page {address}")
+
+    for address, page in PAGES.items():
+        add(address, page)
+
+    @router.get("/assets/{name}")
+    async def asset(request: Request, name: str, _: Annotated[Any, anyone]) -> Response:
+        kind = TYPES.get(Path(name).suffix)
+        if kind is None or name.startswith("."):
+            raise ProblemError(404, "not_found", "There is nothing at this address.")
+        return _file(request, pages / "assets" / name, kind, FOREVER)
+
+    @router.get("/icon.svg")
+    async def icon(request: Request, _: Annotated[Any, anyone]) -> Response:
+        return _file(request, pages / "icon.svg", TYPES[".svg"], ASK_AGAIN)
+
+    app.include_router(router)
+
+
+def _file(request: Request, path: Path, kind: str, caching: str) -> Response:
+    if not path.is_file():
+        if kind.startswith("text/html"):
+            return PlainTextResponse(NOT_BUILT, status_code=503)
+        raise ProblemError(404, "not_found", "There is nothing at this address.")
+    headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}
+    packed = path.with_name(path.name + ".gz")
+    if packed.is_file() and "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+        path = packed
+    response = FileResponse(path, media_type=kind, headers=headers)
+    etag = response.headers.get("etag") or f'"{path.stat().st_mtime_ns:x}"'
+    response.headers["etag"] = etag
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"etag": etag, **headers})
+    return response
