@@ -1,0 +1,197 @@
+"""Making room: what may be deleted here because it is proved to be elsewhere.
+
+Nothing is deleted for its age or for lack of space alone. A recording may go when every delivery
+it has is verified, the receipts are about the very files that lie here, and no one holds it.
+What goes is the media; the manifest, the markers, the receipts and all text stay, so that the room
+still knows what it taught, and where it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from recorder.recording import (
+    DELIVERIES,
+    LECTURE,
+    LIVE,
+    PRODUCTS,
+    TRACKS,
+    WRITER_LOCK,
+    Life,
+    Recording,
+    list_recordings,
+    write_durably,
+)
+
+log = logging.getLogger(__name__)
+
+PRUNED = "pruned.json"
+_DONE = "verified"
+_MEDIA = frozenset({".mp4", ".m4a", ".mkv", ".jpg", ".h264", ".aac"})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What retention thinks of one recording. `size` is the bytes that would become free."""
+
+    recording: str
+    folder: Path
+    size: int
+    prune: bool
+    reason: str
+
+
+def judge(
+    recording: Recording,
+    *,
+    required: Collection[str] = (),
+    keep_days: float = 0,
+    now: datetime | None = None,
+) -> Verdict:
+    """Whether this recording's media may be deleted here, and why.
+
+    `required` are the targets that must each have a verified receipt; without any, one verified
+    delivery is enough, and every delivery that exists must be verified. `keep_days` counts from
+    the end of class.
+    """
+    now = now or datetime.now(UTC)
+    manifest = recording.manifest
+    files = list(_media(recording.folder))
+    size = sum(stat.st_size for _, stat in files)
+
+    def verdict(prune: bool, reason: str) -> Verdict:
+        return Verdict(recording.id, recording.folder, size, prune, reason)
+
+    if manifest.life is Life.RECORDING:
+        return verdict(False, "it is being recorded")
+    if manifest.life is Life.HELD:
+        return verdict(False, "the lecturer holds it")
+    if _being_written(recording.folder):
+        return verdict(False, "a recorder works on it")
+    if not files:
+        return verdict(False, "its media was already deleted")
+    deliveries = dict(_deliveries(recording.folder))
+    if missing := sorted(set(required) - deliveries.keys()):
+        return verdict(False, f"it was not delivered to {', '.join(missing)}")
+    if not deliveries:
+        return verdict(False, "it was never delivered")
+    for name, delivery in deliveries.items():
+        if problem := _unproved(recording, delivery):
+            return verdict(False, f"{name}: {problem}")
+    if not any(_carries_media(delivery) for delivery in deliveries.values()):
+        return verdict(False, "no target has the lecture itself")
+    ended = manifest.ended or manifest.started
+    if now < ended + timedelta(days=keep_days):
+        return verdict(False, f"it is younger than {keep_days:g} days")
+    return verdict(True, f"verified at {', '.join(sorted(deliveries))}")
+
+
+def prune(
+    root: Path,
+    *,
+    required: Collection[str] = (),
+    keep_days: float = 0,
+    reserve_bytes: int | None = None,
+    dry_run: bool = False,
+    now: datetime | None = None,
+) -> list[Verdict]:
+    """Delete the media of recordings that may go, the oldest first; a verdict for each recording.
+
+    With `reserve_bytes` only as many go as it takes until that much is free. `dry_run` decides and
+    deletes nothing. Interrupted at any point, the next call finishes what was begun.
+    """
+    verdicts = []
+    free = shutil.disk_usage(root).free
+    for recording in sorted(list_recordings(root), key=lambda one: one.manifest.started):
+        verdict = judge(recording, required=required, keep_days=keep_days, now=now)
+        if verdict.prune and reserve_bytes is not None and free >= reserve_bytes:
+            verdict = Verdict(
+                verdict.recording, verdict.folder, verdict.size, False, "there is room enough"
+            )
+        if verdict.prune:
+            free += verdict.size
+            if not dry_run:
+                _delete_media(recording, verdict)
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _delete_media(recording: Recording, verdict: Verdict) -> None:
+    log.info("%s: media deleted, %s", recording.folder.name, verdict.reason)
+    for path, _ in list(_media(recording.folder)):
+        path.unlink(missing_ok=True)
+    for folder in (TRACKS, LIVE):
+        shutil.rmtree(recording.folder / folder, ignore_errors=True)
+    # Written last: on a full disk there is room for it only now.
+    note = {"at": datetime.now(UTC).isoformat(), "bytes": verdict.size, "because": verdict.reason}
+    write_durably(recording.folder / PRUNED, json.dumps(note).encode())
+
+
+def _media(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Media files of a recording, links never followed. Text of any kind is not media."""
+    for top in (TRACKS, LIVE, PRODUCTS):
+        for parent, _, names in os.walk(folder / top, followlinks=False):
+            for name in names:
+                path = Path(parent) / name
+                if top == PRODUCTS and path.suffix not in _MEDIA:
+                    continue
+                try:
+                    yield path, path.lstat()
+                except FileNotFoundError:
+                    continue
+
+
+def _deliveries(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each target's delivery; a file that cannot be read counts as one that is not verified."""
+    for path in sorted((folder / DELIVERIES).glob("*.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            content = {}
+        yield path.stem, content if isinstance(content, dict) else {}
+
+
+def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
+    """Why this delivery is no proof, or "". Its stamps are `size-mtime_ns` of what was sent."""
+    receipt = delivery.get("receipt")
+    if delivery.get("state") != _DONE or not isinstance(receipt, dict) or not receipt.get("files"):
+        return "the delivery is not verified"
+    stamps = delivery.get("stamps")
+    if not isinstance(stamps, dict) or not stamps:
+        return "the receipt does not say what it is about"
+    for name, stamp in stamps.items():
+        try:
+            stat = (recording.folder / PRODUCTS / name).stat()
+        except FileNotFoundError:
+            continue
+        if Path(name).suffix in _MEDIA and f"{stat.st_size}-{stat.st_mtime_ns}" != stamp:
+            return f"{name} has changed since it was delivered"
+    return ""
+
+
+def _carries_media(delivery: dict[str, Any]) -> bool:
+    return LECTURE in delivery.get("stamps", {})
+
+
+def _being_written(folder: Path) -> bool:
+    """Whether a recorder process holds the folder's writer lock."""
+    try:
+        handle = os.open(folder / WRITER_LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False

@@ -1,0 +1,135 @@
+"""Nothing is deleted here that is not proved to be elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from publishing_contract import deliver
+
+from publishing.target import TargetConfig
+from recorder.recording import WRITER_LOCK, Life, Recording
+from recorder.retention import judge, prune
+
+
+@pytest.fixture
+def delivered(make_recording: Any, tmp_path: Path) -> Any:
+    share = tmp_path / "share"
+    share.mkdir()
+
+    async def make(**more: Any) -> Path:
+        folder: Path = make_recording(**more)
+        track = folder / "tracks" / "cam"
+        track.mkdir(parents=True)
+        (track / "000001.mp4").write_bytes(b"x" * 5000)
+        config = TargetConfig(id="nas", target="folder", url=str(share))
+        assert (await deliver(folder, config)).state == "verified"
+        return folder
+
+    return make
+
+
+def reason(folder: Path, **more: Any) -> str:
+    verdict = judge(Recording.open(folder), **more)
+    assert not verdict.prune
+    return verdict.reason
+
+
+async def test_media_goes_and_knowledge_stays(delivered: Any) -> None:
+    folder = await delivered()
+    size = judge(Recording.open(folder)).size
+    (verdict,) = prune(folder.parent)
+    assert verdict.prune
+    assert verdict.size == size > 100_000
+    left = sorted(path.name for path in folder.rglob("*") if path.is_file())
+    assert not [name for name in left if name.endswith((".mp4", ".jpg"))]
+    assert {"recording.json", "nas.json", "captions.en.vtt", "pruned.json"} <= set(left)
+    assert not (folder / "tracks").exists()
+    assert reason(folder) == "its media was already deleted"
+
+
+async def test_a_dry_run_deletes_nothing(delivered: Any) -> None:
+    folder = await delivered()
+    before = sorted(folder.rglob("*"))
+    assert [verdict.prune for verdict in prune(folder.parent, dry_run=True)] == [True]
+    assert sorted(folder.rglob("*")) == before
+
+
+async def test_what_is_still_needed_stays(delivered: Any, make_recording: Any) -> None:
+    folder = await delivered()
+    assert reason(folder, required=["nas", "lms"]) == "it was not delivered to lms"
+    now = datetime(2026, 3, 5, 8, tzinfo=UTC)
+    assert reason(folder, keep_days=30, now=now) == "it is younger than 30 days"
+    assert judge(Recording.open(folder), keep_days=2, now=now + timedelta(days=1)).prune
+    assert reason(make_recording()) == "it was never delivered"
+    assert reason(make_recording(life=Life.RECORDING)) == "it is being recorded"
+    assert reason(make_recording(life=Life.HELD)) == "the lecturer holds it"
+
+
+async def test_a_lecture_made_again_is_not_covered_by_the_old_receipt(delivered: Any) -> None:
+    folder = await delivered()
+    (folder / "products" / "lecture.mp4").write_bytes(b"another cut")
+    assert reason(folder) == "nas: lecture.mp4 has changed since it was delivered"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"state": "verified"}', '{"state": "sending", "receipt": {"files": [1]}}',
+     '{"state": "verified", "receipt": {"files": [1]}, "stamps": {}}'],
+)  # fmt: skip
+async def test_no_proof_no_deletion(delivered: Any, content: str) -> None:
+    folder = await delivered()
+    (folder / "deliveries" / "lms.json").write_text(content)
+    assert reason(folder).startswith("lms: ")
+
+
+async def test_captions_alone_are_no_proof_of_the_lecture(delivered: Any) -> None:
+    folder = await delivered()
+    path = folder / "deliveries" / "nas.json"
+    content = json.loads(path.read_text())
+    del content["stamps"]["lecture.mp4"]
+    path.write_text(json.dumps(content))
+    assert reason(folder) == "no target has the lecture itself"
+
+
+async def test_a_folder_with_a_writer_stays(delivered: Any) -> None:
+    folder = await delivered()
+    handle = os.open(folder / WRITER_LOCK, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert reason(folder) == "a recorder works on it"
+    os.close(handle)
+    assert judge(Recording.open(folder)).prune
+
+
+async def test_only_as_much_goes_as_is_needed_the_oldest_first(
+    delivered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = datetime(2026, 3, 2, 8, tzinfo=UTC)
+    folders = [await delivered(started=day + timedelta(days=n)) for n in (2, 0, 1)]
+    size = judge(Recording.open(folders[0])).size
+
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr("recorder.retention.shutil.disk_usage", lambda _: Usage)
+    verdicts = prune(folders[0].parent, reserve_bytes=1000 + size + 1)
+    assert [(v.folder, v.prune) for v in verdicts] == [
+        (folders[1], True), (folders[2], True), (folders[0], False),
+    ]  # fmt: skip
+    assert verdicts[2].reason == "there is room enough"
+    assert prune(folders[0].parent, reserve_bytes=500)[2].reason == "there is room enough"
+
+
+async def test_links_lead_nowhere(delivered: Any, tmp_path: Path) -> None:
+    folder = await delivered()
+    outside = tmp_path / "precious.mp4"
+    outside.write_bytes(b"keep")
+    (folder / "tracks" / "cam" / "000002.mp4").symlink_to(outside)
+    (folder / "tracks" / "elsewhere").symlink_to(tmp_path)
+    prune(folder.parent)
+    assert outside.read_bytes() == b"keep"
