@@ -94,6 +94,13 @@ def open_video(settings: VideoSettings) -> VideoCodecContext:
     """
     context = av.CodecContext.create(settings.encoder, "w")
     assert isinstance(context, VideoCodecContext)
+    set_video(context, settings)
+    context.open()
+    return context
+
+
+def set_video(context: VideoCodecContext, settings: VideoSettings) -> None:
+    """Prepares an encoder that is not open yet, for example that of a container's stream."""
     context.width, context.height = settings.width, settings.height
     context.pix_fmt = "yuv420p"
     context.time_base = Fraction(1, settings.fps)
@@ -104,14 +111,19 @@ def open_video(settings: VideoSettings) -> VideoCodecContext:
     context.color_range = 1  # limited range, as every camera and player assumes
     context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
     context.options = dict(settings.options)
-    context.open()
-    return context
 
 
 def open_sound(channels: int = 2, bit_rate: int = 128_000) -> AudioCodecContext:
     """Opens an AAC encoder: 48 kHz, planar float, frames of AAC_FRAME samples."""
     context = av.CodecContext.create("aac", "w")
     assert isinstance(context, AudioCodecContext)
+    set_sound(context, channels, bit_rate)
+    context.open()
+    return context
+
+
+def set_sound(context: AudioCodecContext, channels: int, bit_rate: int) -> None:
+    """Prepares an AAC encoder that is not open yet."""
     context.sample_rate = SAMPLE_RATE
     context.layout = "stereo" if channels == 2 else "mono"
     context.format = "fltp"
@@ -119,8 +131,6 @@ def open_sound(channels: int = 2, bit_rate: int = 128_000) -> AudioCodecContext:
     context.time_base = Fraction(1, SAMPLE_RATE)
     context.flags |= Flags.global_header
     context.options = {"aac_coder": "fast"}
-    context.open()
-    return context
 
 
 def prove(encoder: str, width: int = 640, height: int = 360, fps: int = 30) -> float:

@@ -1,0 +1,149 @@
+"""One video stream of the feed, decoded no earlier and no more than its picture is needed."""
+
+from __future__ import annotations
+
+from collections import deque
+from fractions import Fraction
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from recorder.feed import FeedPacket, StreamInfo
+
+Plane = NDArray[np.uint8]
+
+LOST_US = 3_000_000
+_MAX_GOP = 900
+_AHEAD_US = 120_000  # a stream with B-frames gives a picture only after later packets
+_MICROSECOND = Fraction(1, 1_000_000)
+_FULL_RANGE = 2
+
+
+def planes_of(frame: VideoFrame) -> list[Plane]:
+    """The planes of a yuv420p frame as numpy views, (height, width) each, without a copy."""
+    planes: list[Plane] = []
+    for plane in frame.planes:
+        raw: Any = plane
+        rows = np.frombuffer(raw, np.uint8).reshape(-1, plane.line_size)
+        planes.append(rows[: plane.height, : plane.width])
+    return planes
+
+
+class VideoTrack:
+    """Decodes one stream on demand. Times are class microseconds.
+
+    While nobody wants its picture the packets since the last key frame are kept, undecoded; when
+    somebody does, they are decoded in one go.
+    """
+
+    def __init__(self, info: StreamInfo) -> None:
+        self.info = info
+        self.wanted = False
+        self.coarse = False  # shown much smaller than sent: the loop filter makes no difference
+        self.hurry = False  # behind the clock: key frames only
+        self.last_seen: int | None = None
+        self.frame: VideoFrame | None = None
+        self.failures = 0
+        self._pending: deque[FeedPacket] = deque()
+        self._decoded: deque[VideoFrame] = deque()
+        self._decoder: VideoCodecContext | None = None
+        self._decoder_coarse = False
+        self._visible_from: int | None = None
+
+    @property
+    def width(self) -> int:
+        """The picture's width in pixels, as announced or as decoded."""
+        return self.frame.width if self.frame is not None else self.info.width
+
+    def push(self, packet: FeedPacket) -> None:
+        """Takes the next packet in decoding order."""
+        if packet.key and not self.wanted:
+            self._pending.clear()
+            self._close()
+        elif not self.wanted and len(self._pending) >= _MAX_GOP:
+            return
+        self._pending.append(packet)
+        if not packet.preroll:
+            self.last_seen = packet.pts
+
+    def resume(self, t: int) -> None:
+        """After a pause: pictures earlier than `t` are decoded but never shown."""
+        self._visible_from = t
+        if self.last_seen is not None:
+            self.last_seen = max(self.last_seen, t)  # a pause is no loss
+
+    def lost(self, t: int) -> bool:
+        """Whether nothing has come for LOST_US at time `t`."""
+        return self.last_seen is not None and t - self.last_seen > LOST_US
+
+    def advance(self, t: int, *, flush: bool = False) -> bool:
+        """Brings `frame` to the latest picture not later than `t`; True when it is a new one."""
+        while self._pending and self._pending[0].dts <= t + _AHEAD_US:
+            self._decode(self._pending.popleft())
+        if flush and not self._pending and self._decoder is not None:
+            self._take(None)
+            self._close()
+        new = False
+        while self._decoded and (self._decoded[0].pts or 0) <= t:
+            frame = self._decoded.popleft()
+            if self._visible_from is None or (frame.pts or 0) >= self._visible_from:
+                self.frame, new, self._visible_from = frame, True, None
+        return new
+
+    def _close(self) -> None:
+        self._decoder = None
+
+    def _open(self) -> VideoCodecContext:
+        decoder = av.CodecContext.create(self.info.codec, "r")
+        assert isinstance(decoder, VideoCodecContext)
+        decoder.thread_count = 1
+        if self.info.extradata:
+            decoder.extradata = bytes.fromhex(self.info.extradata)
+        if self.coarse:
+            decoder.options = {"skip_loop_filter": "all"}
+        self._decoder_coarse = self.coarse
+        return decoder
+
+    def _decode(self, message: FeedPacket) -> None:
+        if message.key and self._decoder is not None and self.coarse != self._decoder_coarse:
+            self._take(None)
+            self._close()
+        if self._decoder is None:
+            if not message.key:
+                return
+            self._decoder = self._open()
+        if self.hurry and not message.key:
+            self._close()  # the next key frame opens it again
+            return
+        packet = av.Packet(message.data)
+        packet.pts, packet.dts, packet.time_base = message.pts, message.dts, _MICROSECOND
+        self._take(packet)
+
+    def _take(self, packet: av.Packet[Any] | None) -> None:
+        assert self._decoder is not None
+        try:
+            frames = self._decoder.decode(packet)
+        except av.error.FFmpegError:
+            self.failures += 1
+            return
+        for frame in frames:
+            if frame.pts is None or frame.is_corrupt:
+                continue
+            if frame.format.name not in ("yuv420p", "yuvj420p"):
+                frame = frame.reformat(format="yuv420p")  # noqa: PLW2901
+            self._decoded.append(frame)
+
+
+def limit_range(frame: VideoFrame, planes: list[Plane]) -> None:
+    """Brings planes that were copied from a full-range `frame` to limited range, in place."""
+    if frame.format.name != "yuvj420p" and frame.color_range != _FULL_RANGE:
+        return
+    for plane, scale, offset in zip(
+        planes, (219 / 255, 224 / 255, 224 / 255), (16.0, 15.56, 15.56), strict=True
+    ):
+        cv2.convertScaleAbs(plane, dst=plane, alpha=scale, beta=offset)

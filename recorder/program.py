@@ -1,0 +1,504 @@
+"""The program: the lecture's picture and sound, made while the class runs.
+
+`python -m recorder.program FOLDER --part K --from T` reads a feed (class microseconds) from
+standard input and writes `products/parts/lecture-KKK.mp4`; JSON lines on standard output tell how
+it goes. Ticks drive it: the picture of a moment is composed once a tick says that everything
+earlier has come. Short of time it leaves pictures out, never sound, and never queues without end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+
+from recorder import encoders, feed, layouts
+from recorder.engines.compositor import Compositor
+from recorder.engines.sound import Mixer, samples_at
+from recorder.engines.writer import Chapter, PartWriter
+from recorder.recording import (
+    Manifest,
+    ProgramSpec,
+    Recording,
+    RecordingError,
+    sync_directory,
+    write_durably,
+)
+
+PARTS = "parts"
+LIVE_PROGRAM = "program.mp4"
+SOFTWARE_ONLY = "software-only"
+
+_LAG_US = 200_000
+_MAX_LAG_US = 1_500_000
+_REST_US = 1_000_000  # an unchanged picture is written again after so long
+_LIVE_REST_US = 200_000
+_QUEUE_BYTES = 64 * 1024 * 1024
+_CHAPTER_US = 5_000_000
+_SHED = ((4_000_000, 8), (2_000_000, 4), (1_000_000, 2))
+_HURRY_US = 3_000_000
+_WHOLE_S = 0.5
+
+
+@dataclass
+class Run:
+    """A stretch without a pause: class time `begin` is lecture time `offset` (µs).
+
+    `end` is set when the pause that ends it is known.
+    """
+
+    begin: int
+    offset: int
+    end: int | None = None
+
+    def lecture(self, t: int) -> int:
+        """The lecture time of class time `t`, which is held within the run."""
+        bounded = max(self.begin, t if self.end is None else min(t, self.end))
+        return self.offset + bounded - self.begin
+
+
+@dataclass
+class PartFacts:
+    """What `lecture-KKK.json` says; times in class seconds, `duration` in lecture seconds."""
+
+    part: int
+    file: str
+    from_: float
+    to: float | None = None
+    whole: bool = False
+    duration: float = 0.0
+    encoder: str = encoders.SOFTWARE
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    chapters: list[dict[str, Any]] = field(default_factory=list)
+    pages: list[float] = field(default_factory=list)
+    frames: int = 0
+    skipped: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        """JSON form: `from_` is written as `from`."""
+        data = asdict(self)
+        data["from"] = data.pop("from_")
+        return data
+
+
+class Program:
+    """Takes the messages of a feed in order and writes one part.
+
+    `realtime` lets it leave out pictures when it falls behind the newest tick that
+    `newest_tick` returns; an offline render never does.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        spec: ProgramSpec,
+        layout: str,
+        start: int,
+        *,
+        live: Path | None = None,
+        encoder: str = encoders.SOFTWARE,
+        threads: int = 1,
+        newest_tick: Callable[[], int] | None = None,
+        key_at: frozenset[int] = frozenset(),
+    ) -> None:
+        self.spec = spec
+        self.compositor = Compositor(spec.width, spec.height, layout)
+        self.mixer = Mixer()
+        settings = encoders.lecture_settings(
+            spec.width, spec.height, spec.fps, live=spec.live, encoder=encoder, threads=threads
+        )
+        self.writer = PartWriter(path, settings, live)
+        self.now = start
+        self.done = start  # composed up to here (class time)
+        self.frames = self.skipped = 0
+        self.finished = False
+        self._newest = newest_tick
+        self._key_at = key_at
+        self._must = set(key_at)  # frames that are written whatever happens
+        self._runs = [Run(start, 0)]
+        self._paused = False
+        self._frame = 0
+        self._last_written: int | None = None
+        self._lag = _LAG_US
+        self._scheduled: deque[feed.Command] = deque()
+        self._streams: dict[int, str] = {}
+        self._held_at: int | None = None
+        self._marks: list[Chapter] = [Chapter(0, "Start")]
+        self._rest = _LIVE_REST_US if spec.live else _REST_US
+
+    @property
+    def behind(self) -> int:
+        """How far composing is behind the newest tick, in µs."""
+        return max(0, (self._newest() if self._newest else self.now) - self.now)
+
+    def take(self, message: feed.Message) -> None:
+        """Takes the next message of the feed; composes what a tick makes complete."""
+        match message:
+            case feed.StreamInfo():
+                self._streams[message.index] = message.media
+                (self.compositor if message.media == "video" else self.mixer).add(message)
+            case feed.FeedPacket():
+                self._packet(message)
+            case feed.Tick():
+                self.now = max(self.now, message.now)
+                self.advance(self.now - self._lag)
+            case feed.Command():
+                self._command(message)
+
+    def _packet(self, packet: feed.FeedPacket) -> None:
+        media = self._streams.get(packet.index)
+        if media is None:
+            return
+        late = self.now - packet.pts
+        if not packet.preroll and late > 0:
+            self._lag = min(_MAX_LAG_US, max(self._lag, late + _LAG_US // 2))
+        (self.compositor if media == "video" else self.mixer).push(packet)
+
+    def _command(self, command: feed.Command) -> None:
+        given = command.args.get("t")
+        t = round(float(given) * 1_000_000) if isinstance(given, int | float) else self.now
+        match command.name:
+            case "pause" if not self._paused:
+                self._runs[-1].end = max(t, self._runs[-1].begin)
+                self._paused = True
+                self.advance(min(t, self.now - self._lag))
+            case "resume" if self._paused:
+                self._resume(t)
+            case "hold":
+                self._held_at = self._lecture(t)
+                self._must.add(self._held_at * self.spec.fps // 1_000_000 - 1)
+                self.writer.hold(self._held_at)
+            case "release":
+                self._held_at = None
+                self.writer.release()
+            case "finish":
+                self._finish(t)
+            case "layout" | "mark":
+                self._scheduled.append(feed.Command(command.name, {**command.args, "at": t}))
+
+    def _lecture(self, t: int) -> int:
+        return self._runs[-1].lecture(t)
+
+    def _resume(self, t: int) -> None:
+        run = self._runs[-1]
+        assert run.end is not None
+        self.advance(run.end)
+        self._apply(run.end)
+        self._runs.append(Run(t, run.lecture(run.end)))
+        self._paused = False
+        self.now = max(self.now, t)
+        self.done = t
+        self.compositor.resume(t)
+        self._marks.append(Chapter(self._runs[-1].offset, "Resumed"))
+
+    def _finish(self, t: int) -> None:
+        run = self._runs[-1]
+        if self._held_at is None:
+            self.writer.hold(run.lecture(max(t, self.done)))
+            self._held_at = run.lecture(max(t, self.done))
+        end = run.begin + self._held_at - run.offset
+        if run.end is None or end < run.end:
+            run.end = max(end, run.begin)
+        self.advance(run.end, flush=True)
+        self._last_picture(run)
+        self.writer.close(self.chapters())
+        self.done = run.end
+        self.finished = True
+
+    def _last_picture(self, run: Run) -> None:
+        """Writes the last frame of the lecture once more, so that the file ends where it ends."""
+        assert run.end is not None
+        last = run.lecture(run.end) * self.spec.fps // 1_000_000 - 1
+        if last > (self._last_written if self._last_written is not None else -1):
+            self._write(self.compositor.compose(run.end, flush=True).frame, last)
+
+    def advance(self, to: int, *, flush: bool = False) -> None:
+        """Composes pictures and mixes sound up to class time `to` (µs), no further than the run."""
+        run = self._runs[-1]
+        if run.end is not None:
+            to = min(to, run.end)
+        fps = self.spec.fps
+        while True:
+            lecture = self._frame * 1_000_000 // fps
+            t = run.begin + lecture - run.offset
+            if t >= to:
+                break
+            self._apply(t)
+            self._step(t, flush)
+            self._frame += 1
+        if to > self.done or to > run.begin:
+            self._sound(run, to)
+        self.done = max(self.done, to)
+
+    def _step(self, t: int, flush: bool) -> None:
+        behind = self.behind if self._newest else 0
+        stride = next((every for limit, every in _SHED if behind > limit), 1)
+        self.compositor.hurry = behind > _HURRY_US
+        if self._frame % stride and self._frame not in self._must:
+            self.skipped += 1
+            return
+        half = 500_000 // self.spec.fps
+        composed = self.compositor.compose(t + half, flush=flush)
+        self.frames += 1
+        last = self._last_written
+        rested = last is None or (self._frame - last) * 1_000_000 >= self._rest * self.spec.fps
+        key = composed.turn or self._frame in self._key_at
+        if composed.changed or rested or key or self._frame in self._must:
+            self._write(composed.frame, self._frame, key=key)
+
+    def _write(self, frame: av.VideoFrame, index: int, *, key: bool = False) -> None:
+        self.writer.picture(frame, index, key=key)
+        self._last_written = index
+
+    def _sound(self, run: Run, to: int) -> None:
+        """Mixes sound so that the file holds exactly as much of it as lecture time has passed."""
+        wanted = samples_at(run.lecture(to))
+        count = wanted - self.writer.samples
+        if count > 0:
+            position = self.writer.samples - samples_at(run.offset) + samples_at(run.begin)
+            self.writer.sound(self.mixer.read(position, count))
+
+    def _apply(self, t: int) -> None:
+        """Carries out what was ordered for a time not later than `t`."""
+        while self._scheduled and int(str(self._scheduled[0].args["at"])) <= t:
+            command = self._scheduled.popleft()
+            at = int(str(command.args["at"]))
+            if command.name == "layout":
+                layout = str(command.args.get("layout"))
+                if layout in layouts.NAMES:
+                    self.compositor.set_layout(layout, max(at, t))
+            elif command.args.get("kind") in ("page", "chapter", "bookmark"):
+                data = command.args.get("data")
+                title = data.get("title") or data.get("label") if isinstance(data, dict) else None
+                self._marks.append(Chapter(self._lecture(at), str(title or "")))
+
+    def pages(self) -> list[tuple[int, int]]:
+        """Page turns that were noticed in the lecture: (class time, lecture time) in µs."""
+        return [
+            (turn, run.lecture(turn))
+            for turn in self.compositor.pages.turns
+            for run in self._runs
+            if run.begin <= turn < (run.end if run.end is not None else self.now)
+        ]
+
+    def chapters(self) -> list[Chapter]:
+        """Marks and page turns, in order, none closer than five seconds to the one before."""
+        told = list(self._marks)
+        for _, lecture in self.pages():
+            if all(abs(lecture - mark.start) > _CHAPTER_US // 2 for mark in self._marks):
+                told.append(Chapter(lecture, ""))
+        chapters: list[Chapter] = []
+        for chapter in sorted(told, key=lambda chapter: chapter.start):
+            if chapters and chapter.start - chapters[-1].start < _CHAPTER_US:
+                if chapter.title and chapter.start > 0:
+                    chapters[-1] = Chapter(chapters[-1].start, chapter.title)
+                continue
+            chapters.append(chapter)
+        return [
+            Chapter(chapter.start, chapter.title or f"Slide {number}")
+            for number, chapter in enumerate(chapters, 1)
+        ]
+
+    def spans(self) -> list[tuple[float, float]]:
+        """The class spans (seconds) that this part shows."""
+        return [
+            (run.begin / 1e6, (run.end if run.end is not None else self.done) / 1e6)
+            for run in self._runs
+        ]
+
+
+class Inbox:
+    """Reads the feed in a thread of its own, so that the recorder never waits for a picture.
+
+    It holds at most 64 MiB; then the pipe fills and the recorder starts a new part.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.newest = 0
+        self.error: Exception | None = None
+        self._messages: deque[feed.Message] = deque()
+        self._bytes = 0
+        self._ended = False
+        self._changed = threading.Condition()
+        self._stream = stream
+        threading.Thread(target=self._read, name="feed", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for message in feed.read(self._stream):
+                with self._changed:
+                    while self._bytes > _QUEUE_BYTES:
+                        self._changed.wait()
+                    if isinstance(message, feed.FeedPacket):
+                        self._bytes += len(message.data)
+                    elif isinstance(message, feed.Tick):
+                        self.newest = max(self.newest, message.now)
+                    self._messages.append(message)
+                    self._changed.notify_all()
+        except feed.FeedError as error:
+            self.error = error
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[feed.Message]:
+        while True:
+            with self._changed:
+                while not self._messages and not self._ended:
+                    self._changed.wait()
+                if not self._messages:
+                    return
+                message = self._messages.popleft()
+                if isinstance(message, feed.FeedPacket):
+                    self._bytes -= len(message.data)
+                    self._changed.notify_all()
+            yield message
+
+
+def say(event: str, **data: Any) -> None:
+    """Tells the recorder something: one JSON line on standard output."""
+    print(json.dumps({"event": event, **data}), flush=True)
+
+
+def layout_at(recording: Recording, manifest: Manifest, t: float) -> str:
+    """The layout that stood at class time `t`."""
+    layout = str(manifest.layout)
+    for marker in recording.markers():
+        if marker.kind == "layout" and marker.t <= t and marker.data.get("layout") in layouts.NAMES:
+            layout = str(marker.data["layout"])
+    return layout
+
+
+class ProgramChild:
+    """The child process around one Program: folder, events, the part's facts, the end."""
+
+    def __init__(self, folder: Path, part: int, start: float) -> None:
+        self.recording = Recording.open(folder)
+        manifest = self.recording.manifest
+        parts = self.recording.products / PARTS
+        parts.mkdir(parents=True, exist_ok=True)
+        self.path = parts / f"lecture-{part:03d}.mp4"
+        self.facts_path = self.path.with_suffix(".json")
+        spec = manifest.program
+        hardware = spec.encoder == "auto" and not (parts / SOFTWARE_ONLY).exists()
+        encoder = encoders.choose("auto" if hardware else "software")
+        self.facts = PartFacts(part, self.path.name, start, encoder=encoder)
+        self.inbox = Inbox(sys.stdin.buffer)
+        live = None
+        if spec.live:
+            self.recording.live.mkdir(exist_ok=True)
+            live = self.recording.live / LIVE_PROGRAM
+        self.program = Program(
+            self.path,
+            spec,
+            layout_at(self.recording, manifest, start),
+            round(start * 1_000_000),
+            live=live,
+            encoder=encoder,
+            newest_tick=lambda: self.inbox.newest,
+        )
+        self.program.compositor.resume(self._last_resume(start))
+        self._save()
+
+    def _last_resume(self, start: float) -> int:
+        """Pictures from a pause are not shown, even where the part begins with them."""
+        times = [m.t for m in self.recording.markers() if m.kind == "resume" and m.t <= start]
+        return round(max(times, default=-1.0) * 1_000_000)
+
+    def _save(self) -> None:
+        write_durably(self.facts_path, json.dumps(self.facts.dump(), indent=1).encode())
+
+    def run(self) -> int:
+        """Follows the feed to its end; 0 when it ended with `finish`."""
+        program, told = self.program, 0
+        say("started", part=self.facts.part, file=self.path.name, encoder=self.facts.encoder)
+        for message in self.inbox:
+            program.take(message)
+            if program.finished:
+                self._finished()
+                return 0
+            if program.done - told >= 1_000_000:
+                told = program.done
+                say(
+                    "progress",
+                    t=program.done / 1e6,
+                    frames=program.frames,
+                    skipped=program.skipped,
+                    behind=program.behind / 1e6,
+                )
+        if self.inbox.error is not None:
+            say("error", detail=str(self.inbox.error))
+        program.writer.close(program.chapters())  # the recorder is gone: leave a sound part
+        self._fill()
+        self._save()
+        return 1
+
+    def _fill(self) -> None:
+        program = self.program
+        facts = self.facts
+        facts.to = program.done / 1e6
+        facts.spans = program.spans()
+        facts.duration = program.writer.end / 1e6
+        facts.frames, facts.skipped = program.frames, program.skipped
+        facts.pages = [turn / 1e6 for turn, _ in program.pages()]
+        facts.chapters = [asdict(chapter) for chapter in program.chapters()]
+
+    def _finished(self) -> None:
+        self._fill()
+        parts = self.path.parent
+        alone = [path.name for path in parts.glob("lecture-*.mp4")] == [self.path.name]
+        self.facts.whole = alone and self.facts.from_ <= _WHOLE_S
+        lecture = None
+        if self.facts.whole:
+            lecture = self.recording.lecture
+            self.facts.file = f"../{lecture.name}"
+        self._save()
+        if lecture is not None:
+            self.path.replace(lecture)
+            sync_directory(lecture.parent)
+            sync_directory(parts)
+        say(
+            "finished",
+            parts=[self.facts.dump()],
+            lecture=None if lecture is None else str(lecture.relative_to(self.recording.folder)),
+            duration=self.facts.duration,
+        )
+
+    def encoder_failed(self) -> None:
+        """The next part is to be made in software."""
+        if self.facts.encoder != encoders.SOFTWARE:
+            (self.path.parent / SOFTWARE_ONLY).touch()
+
+
+def main() -> int:
+    """Entry of the child."""
+    parser = argparse.ArgumentParser(description="Makes the lecture while the class runs.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", type=int, required=True)
+    parser.add_argument("--from", dest="start", type=float, required=True, metavar="SECONDS")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    try:
+        child = ProgramChild(options.folder, options.part, options.start)
+    except (RecordingError, OSError, av.error.FFmpegError) as error:
+        say("error", detail=str(error))
+        return 1
+    try:
+        return child.run()
+    except (OSError, av.error.FFmpegError) as error:
+        child.encoder_failed()
+        say("error", detail=str(error))
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

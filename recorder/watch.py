@@ -1,0 +1,304 @@
+"""The watch child: sound levels, confidence pictures, and facts about what is wrong.
+
+`python -m recorder.watch FOLDER` reads a feed from standard input (key frames of every video
+stream, every sound packet) and writes `live/<source>.jpg`; JSON lines on standard output carry
+`levels` and `fact` events. What it misses or gets wrong costs no track.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.audio.codeccontext import AudioCodecContext
+from av.video.codeccontext import VideoCodecContext
+from numpy.typing import NDArray
+
+from recorder import feed
+from recorder.engines.picture import planes_of
+
+PICTURE_WIDTH = 480
+PICTURE_SECONDS = 1.0
+LEVELS_SECONDS = 0.15
+FLOOR_DBFS = -90.0
+
+SILENT_DBFS, SOUND_DBFS = -60.0, -54.0
+SILENT_AFTER, SOUND_AFTER = 12.0, 0.5
+BLACK_AFTER, PICTURE_AFTER = 5.0, 1.5
+FROZEN_AFTER, MOVING_AFTER = 20.0, 0.0
+
+_BLACK_LUMA, _BLACK_SPREAD = 40, 14.0
+_PATIENCE = 3.0
+_COUNTED_FROZEN = ("presenter", "audience")  # slides rest for a reason
+
+
+@dataclass
+class Switch:
+    """A fact with hysteresis: on after `on_after` seconds of the condition, off after `off_after`
+    seconds without it."""
+
+    on_after: float
+    off_after: float
+    active: bool = False
+    _since: float | None = None
+
+    def update(self, condition: bool, t: float) -> bool:
+        """Takes the condition at time `t` (seconds); True when the fact changed."""
+        if condition == self.active:
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = t
+        if t - self._since < (self.off_after if self.active else self.on_after):
+            return False
+        self.active, self._since = condition, None
+        return True
+
+    def restart(self) -> None:
+        """Forgets how long the condition has lasted, as after a pause."""
+        self._since = None
+
+
+class SoundWatch:
+    """Level of one sound stream, in dBFS: the loudest block since it was last asked."""
+
+    def __init__(self, info: feed.StreamInfo) -> None:
+        self.info = info
+        self.silent = Switch(SILENT_AFTER, SOUND_AFTER)
+        self._peak = 0.0
+        self._fresh = False
+        decoder = av.CodecContext.create(info.codec, "r")
+        assert isinstance(decoder, AudioCodecContext)
+        if info.extradata:
+            decoder.extradata = bytes.fromhex(info.extradata)
+        elif info.rate:
+            decoder.sample_rate = info.rate
+            decoder.layout = "mono" if info.channels == 1 else "stereo"
+        self._decoder = decoder
+
+    def push(self, message: feed.FeedPacket) -> bool:
+        """Takes a packet; True when the fact `silent` changed."""
+        rms = 0.0
+        for frame in self._decoder.decode(av.Packet(message.data)):
+            sound: NDArray[Any] = frame.to_ndarray()
+            scale = 1.0 if sound.dtype.kind == "f" else float(np.iinfo(sound.dtype).max)
+            level = np.sqrt(np.mean(np.square(sound.astype(np.float32) / scale), axis=-1))
+            rms = max(rms, float(np.max(level)))
+        self._peak, self._fresh = max(self._peak, rms), True
+        level_db = dbfs(rms)
+        limit = SOUND_DBFS if self.silent.active else SILENT_DBFS
+        return self.silent.update(level_db < limit, message.pts / 1e6)
+
+    def level(self) -> float | None:
+        """The level since the last call; None when no sound came."""
+        if not self._fresh:
+            return None
+        peak, self._peak, self._fresh = self._peak, 0.0, False
+        return round(dbfs(peak), 1)
+
+
+def dbfs(amplitude: float) -> float:
+    """An amplitude between 0 and 1 in dBFS, not below FLOOR_DBFS."""
+    return max(FLOOR_DBFS, 20 * math.log10(amplitude)) if amplitude > 0 else FLOOR_DBFS
+
+
+class PictureWatch:
+    """Confidence pictures of one video stream; `black` and `frozen` from the same small copy."""
+
+    def __init__(self, info: feed.StreamInfo) -> None:
+        self.info = info
+        self.black = Switch(BLACK_AFTER, PICTURE_AFTER)
+        self.frozen = Switch(FROZEN_AFTER, MOVING_AFTER)
+        self._last: NDArray[np.uint8] | None = None
+        self._written = -math.inf
+
+    def push(self, message: feed.FeedPacket) -> tuple[list[str], bytes | None]:
+        """Takes a key frame: (facts that changed, a JPEG when one is due)."""
+        if not message.key or message.pts / 1e6 - self._written < PICTURE_SECONDS * 0.9:
+            return [], None
+        decoder = av.CodecContext.create(self.info.codec, "r")
+        assert isinstance(decoder, VideoCodecContext)
+        decoder.thread_count = 1
+        decoder.options = {"skip_loop_filter": "all"}
+        if self.info.extradata:
+            decoder.extradata = bytes.fromhex(self.info.extradata)
+        frames = decoder.decode(av.Packet(message.data)) + decoder.decode(None)
+        if not frames:
+            return [], None
+        t = message.pts / 1e6
+        self._written = t
+        frame = frames[0]
+        if frame.format.name not in ("yuv420p", "yuvj420p"):
+            frame = frame.reformat(format="yuv420p")
+        width = min(PICTURE_WIDTH, frame.width) // 2 * 2
+        height = max(2, frame.height * width // frame.width // 2 * 2)
+        planes = [
+            cv2.resize(plane, (width // half, height // half), interpolation=cv2.INTER_AREA)
+            for plane, half in zip(planes_of(frame), (1, 2, 2), strict=True)
+        ]
+        packed = np.concatenate([plane.reshape(-1) for plane in planes])
+        colour = cv2.cvtColor(packed.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420)
+        ok, jpeg = cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_QUALITY, 75])
+        return self._judge(np.asarray(planes[0], np.uint8), t), jpeg.tobytes() if ok else None
+
+    def _judge(self, luma: NDArray[np.uint8], t: float) -> list[str]:
+        changed = []
+        dark = float(luma.mean()) < _BLACK_LUMA and float(luma.std()) < _BLACK_SPREAD
+        if self.black.update(dark, t):
+            changed.append("black")
+        if self.info.role in _COUNTED_FROZEN:
+            small: NDArray[np.uint8] = np.asarray(
+                cv2.resize(luma, (96, 54), interpolation=cv2.INTER_AREA), np.uint8
+            )
+            same = self._last is not None and _resting(small, self._last)
+            self._last = small
+            # A camera always has noise; only a picture that repeats exactly is frozen.
+            if self.frozen.update(same and not dark, t):
+                changed.append("frozen")
+        return changed
+
+
+def _resting(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    if one.shape != other.shape:
+        return False
+    return float(np.mean(cv2.absdiff(one, other) > 1)) < 0.0005
+
+
+class Watch:
+    """Takes the feed's messages; writes pictures under `live`, says events through `say`."""
+
+    def __init__(self, live: Path, say: Any, clock: Any = time.monotonic) -> None:
+        self.live = live
+        self._say = say
+        self._clock = clock
+        self._sounds: dict[int, SoundWatch] = {}
+        self._pictures: dict[int, PictureWatch] = {}
+        self._told = -math.inf
+        self._paused = False
+
+    def take(self, message: feed.Message) -> None:
+        """Takes the next message. What cannot be decoded is passed over."""
+        match message:
+            case feed.StreamInfo() if message.media == "audio":
+                self._end(message.index)
+                self._sounds[message.index] = SoundWatch(message)
+            case feed.StreamInfo():
+                self._end(message.index)
+                self._pictures[message.index] = PictureWatch(message)
+            case feed.FeedPacket():
+                try:
+                    self._packet(message)
+                except (av.error.FFmpegError, ValueError, cv2.error):
+                    return
+            case feed.Command():
+                self._command(message)
+            case feed.Tick():
+                pass
+        self._levels()
+
+    def _end(self, index: int) -> None:
+        """A stream that starts anew takes its facts back."""
+        sound, picture = self._sounds.pop(index, None), self._pictures.pop(index, None)
+        switches = []
+        if sound is not None:
+            switches.append(("silent", sound.info.source, sound.silent))
+        if picture is not None:
+            switches.append(("black", picture.info.source, picture.black))
+            switches.append(("frozen", picture.info.source, picture.frozen))
+        for code, source, switch in switches:
+            if switch.active:
+                self._fact(code, source, False, "")
+
+    def _packet(self, message: feed.FeedPacket) -> None:
+        if self._paused:
+            return
+        if sound := self._sounds.get(message.index):
+            if sound.push(message):
+                detail = f"no sound above {SILENT_DBFS:.0f} dBFS for {SILENT_AFTER:.0f} s"
+                self._fact("silent", sound.info.source, sound.silent.active, detail)
+        elif picture := self._pictures.get(message.index):
+            changed, jpeg = picture.push(message)
+            for code in changed:
+                active = (picture.black if code == "black" else picture.frozen).active
+                seconds = BLACK_AFTER if code == "black" else FROZEN_AFTER
+                self._fact(code, picture.info.source, active, f"{code} for {seconds:.0f} s")
+            if jpeg is not None:
+                self._store(picture.info.source, jpeg)
+
+    def _store(self, source: str, jpeg: bytes) -> None:
+        self.live.mkdir(exist_ok=True)
+        path = self.live / f"{source}.jpg"
+        new = path.with_suffix(".jpg.new")
+        new.write_bytes(jpeg)
+        new.replace(path)
+
+    def _command(self, command: feed.Command) -> None:
+        if command.name == "pause":
+            self._paused = True
+            self.clear()
+        elif command.name == "resume":
+            self._paused = False
+            for sound in self._sounds.values():
+                sound.silent.restart()
+            for picture in self._pictures.values():
+                picture.black.restart()
+                picture.frozen.restart()
+
+    def clear(self) -> None:
+        """Deletes the confidence pictures: in a pause nobody looks into the room."""
+        for info in [picture.info for picture in self._pictures.values()]:
+            (self.live / f"{info.source}.jpg").unlink(missing_ok=True)
+
+    def _fact(self, code: str, source: str, active: bool, detail: str) -> None:
+        data = {"code": code, "source": source, "detail": detail, "active": active}
+        self._say("fact", data)
+
+    def _levels(self) -> None:
+        now = self._clock()
+        if now - self._told < LEVELS_SECONDS:
+            return
+        levels: dict[str, float] = {}
+        for sound in self._sounds.values():
+            level = sound.level()
+            if level is not None:
+                levels[sound.info.source] = max(level, levels.get(sound.info.source, FLOOR_DBFS))
+        if levels:
+            self._told = now
+            self._say("levels", levels)
+
+
+def main() -> int:
+    """Entry of the child: runs until the feed ends, then removes its pictures."""
+    parser = argparse.ArgumentParser(description="Watches the sources of a recording.")
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+
+    def say(event: str, data: dict[str, Any]) -> None:
+        print(json.dumps({"event": event, "data": data}), flush=True)
+
+    watch = Watch(options.folder / "live", say)
+    try:
+        for message in feed.read(sys.stdin.buffer):
+            watch.take(message)
+    except feed.FeedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0
+    finally:
+        watch.clear()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
