@@ -1,0 +1,1 @@
+"""Students' tablets: pairing, one ordered log per lesson, pages, ink, questions, presence."""

@@ -1,0 +1,356 @@
+"""The room's tablets: every connected member, the lesson that is on, and who may say what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from devices.tablets import messages as m
+from devices.tablets import views, welcome
+from devices.tablets.clock import room_ms
+from devices.tablets.lesson import Lesson
+from devices.tablets.log import Entry, SessionLog
+from devices.tablets.member import MAX_REFUSALS, Member, text_of
+from devices.tablets.pairing import Pairing, Tablet, TabletStore
+from devices.tablets.question import AnswerError
+from devices.tablets.teaching import NotNowError, entry_of
+
+VIEWS_EVERY_S = 0.2
+MARKED = {"page", "ask", "close", "reveal", "deck"}
+
+_log = structlog.get_logger(__name__)
+
+
+class RoomStore(SessionLog, TabletStore, Protocol):
+    """Both halves of what the room's tablets need kept."""
+
+
+class TabletRoom:
+    """The tablets of one room.
+
+    `on_marker(kind, body)` is called for what a recording should mark: page turns, questions,
+    decks. `on_view(name, value)` is called when `results` or `seats` have changed (for the panel).
+    """
+
+    def __init__(
+        self,
+        room: str,
+        store: RoomStore,
+        *,
+        now: Callable[[], int] = room_ms,
+        on_marker: Callable[[str, dict[str, Any]], None] | None = None,
+        on_view: Callable[[str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        self.room = room
+        self.pairing = Pairing(store, now=now)
+        self.lesson: Lesson | None = None
+        self.members: set[Member] = set()
+        self.broadcasts: list[Callable[[str, str], None]] = []
+        """Called with a channel (`log`, `now`) and a text: the MQTT door's one publish for all."""
+        self._store, self._now = store, now
+        self._on_marker, self._on_view = on_marker, on_view
+        self._stale: set[str] = set()
+        self._views: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self.pairing.on_revoked.append(self._dismiss)
+
+    # --- life ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Reads the tablets that are paired."""
+        await self.pairing.load()
+        self._views = asyncio.create_task(self._push_views())
+
+    async def stop(self) -> None:
+        """Ends every connection; a lesson that is on goes on at the next start."""
+        for member in list(self.members):
+            member.close("room_away", "The room is restarting.")
+        async with self._changing:
+            if self.lesson:
+                await self.lesson.stop()
+                self.lesson = None
+        if self._views:
+            self._views.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._views
+
+    async def open(self, session: str, title: str = "") -> Lesson:
+        """Begins or continues the lesson of `session`; a lesson of another session is ended."""
+        async with self._changing:
+            if self.lesson and self.lesson.session == session:
+                return self.lesson
+            if self.lesson:
+                await self._end()
+            lesson = Lesson(
+                session,
+                self._store,
+                on_entries=self._tell_entries,
+                on_change=self._stale.add,
+                now=self._now,
+            )
+            await lesson.start(title)
+            self.lesson = lesson
+            for member in list(self.members):
+                if member.greeted:
+                    self._greet(member, m.Hello(type="hello"))
+            return lesson
+
+    async def end(self) -> None:
+        """Ends the lesson: students' own devices are forgotten."""
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
+        lesson, self.lesson = self.lesson, None
+        if lesson is None:
+            return
+        await lesson.put("end", {})
+        await lesson.stop()
+        guests = await self.pairing.forget_session(lesson.session)
+        await self._store.forget(lesson.session, [guest.seat for guest in guests])
+
+    # --- members -------------------------------------------------------------------------------
+
+    def join(self, member: Member) -> None:
+        """A tablet has connected; it hears nothing before its hello."""
+        self.members.add(member)
+
+    async def leave(self, member: Member) -> None:
+        """A connection ended. The seat stays until its lease runs out."""
+        self.members.discard(member)
+        if member.greeted and member.drives:
+            self._tell_host()
+
+    @property
+    def host_here(self) -> bool:
+        """Whether a device of the lecturer is connected."""
+        return any(member.greeted and member.drives for member in self.members)
+
+    def _dismiss(self, tablet: Tablet) -> None:
+        for member in [each for each in self.members if each.tablet.id == tablet.id]:
+            member.close("revoked", "This device's pairing was taken back.")
+
+    # --- what comes in -------------------------------------------------------------------------
+
+    async def receive(self, member: Member, raw: bytes | str) -> None:
+        """Takes one message of `member`: limits, parses, obeys or says why not."""
+        if not member.allows():
+            if member.refused > MAX_REFUSALS:
+                member.close("too_fast", "Too many messages.")
+            elif member.refused % 10 == 1:
+                member.tell("error", code="too_fast", message="Too many messages; slow down.")
+            return
+        ident: str | None = None
+        try:
+            message = m.parse(raw)
+            ident = getattr(message, "id", None)
+            await self._obey(member, message)
+        except m.MessageError as error:
+            member.refused += 1
+            member.tell("error", code="bad_message", message=str(error))
+            if member.refused > MAX_REFUSALS:
+                member.close("bad_message", "Too many damaged messages.")
+        except AnswerError as error:
+            member.tell("refused", id=ident, code="no_answer", message=str(error))
+        except NotNowError as error:
+            member.tell("refused", id=ident, code=error.code, message=str(error))
+
+    async def _obey(self, member: Member, message: m.Message) -> None:
+        if isinstance(message, m.Hello):
+            await self._hello(member, message)
+            return
+        if not member.greeted:
+            raise NotNowError("no_hello", "Say hello first.")
+        if isinstance(message, m.Ping):
+            member.tell("pong", t=message.t, room=self._now())
+            await self._heard(member, message.visible, message.battery)
+            return
+        lesson = self.lesson
+        if lesson is None:
+            raise NotNowError("no_lesson", "No class is on.")
+        match message:
+            case m.Gap():
+                welcome.fill(member, lesson, message.after, message.upto)
+            case m.AnswerMessage():
+                await self._answer(member, lesson, message)
+            case m.Hand() | m.Confused() if member.answers:
+                kind, on = (
+                    ("hand", message.up) if message.type == "hand" else ("confused", message.on)
+                )
+                await lesson.signal(member.tablet.seat, kind, on)
+                member.tell("saved", id=message.id, state="counted")
+            case m.InkPart() | m.Erase() if member.answers:
+                if member.tablet.seat not in lesson.state["permits"]:
+                    raise NotNowError("not_allowed", "The lecturer has not let you write here.")
+                await self._put(member, lesson, message)
+            case _ if not member.drives:
+                raise NotNowError("not_allowed", "This is the lecturer's to do.")
+            case _:
+                await self._teach(member, lesson, message)
+
+    async def _hello(self, member: Member, hello: m.Hello) -> None:
+        if hello.v != m.PROTOCOL:
+            member.close(
+                "wrong_version", f"The room speaks version {m.PROTOCOL} of the tablet protocol."
+            )
+            return
+        first = not member.greeted
+        await self.pairing.heard(member.tablet.id, version=hello.version, battery=hello.battery)
+        await self._heard(member, True, hello.battery)
+        self._greet(member, hello)
+        if first and member.drives:
+            self._tell_host()
+
+    def _greet(self, member: Member, hello: m.Hello) -> None:
+        welcome.greet(member, self.room, self.lesson, hello, now=self._now(), host=self.host_here)
+
+    async def _heard(self, member: Member, visible: bool, battery: int | None) -> None:
+        tablet = member.tablet
+        await self.pairing.heard(tablet.id, battery=battery)
+        if self.lesson and member.answers:
+            await self.lesson.heard(
+                tablet.seat, tablet.name, tablet.id, visible=visible, battery=battery
+            )
+
+    async def _answer(self, member: Member, lesson: Lesson, message: m.AnswerMessage) -> None:
+        if not member.answers:
+            raise NotNowError("not_allowed", "Only a student's device answers.")
+        if message.session != lesson.session:
+            raise NotNowError("other_session", "This question belonged to a class that is over.")
+        tablet = member.tablet
+        receipt = await lesson.answer(
+            message.id, message.question, tablet.seat, tablet.id, message.value, message.at
+        )
+        standing = receipt.answer
+        member.tell(
+            "saved",
+            id=message.id,
+            question=message.question,
+            state=standing.state,
+            revision=standing.revision,
+            standing=standing.id,
+            value=standing.value,
+        )
+
+    async def _put(self, member: Member, lesson: Lesson, message: Any, author: str = "") -> None:
+        kind, body = entry_of(message, lesson.state, self._now())
+        if kind == "erase":
+            body["any"] = member.drives
+        entry = await lesson.put(kind, body, author or member.tablet.seat, message.id)
+        member.tell("saved", id=message.id, seq=entry.seq, state="counted")
+
+    async def _teach(self, member: Member, lesson: Lesson, message: m.Message) -> None:
+        driver = lesson.state["driver"]
+        me = member.tablet.id
+        if isinstance(message, m.Drive):
+            body = {"tablet": me, "name": member.tablet.name} if message.take else None
+            if message.take or (driver and driver["tablet"] == me):
+                await lesson.put("driver", {"driver": body}, "lecturer", message.id)
+            member.tell("saved", id=message.id, state="counted")
+            return
+        if driver and driver["tablet"] != me and self._connected(driver["tablet"]):
+            raise NotNowError("not_driving", f"{driver['name']} is driving. Take over first.")
+        if driver is None or driver["tablet"] != me:
+            await lesson.put("driver", {"driver": {"tablet": me, "name": member.tablet.name}})
+        match message:
+            case m.Pointer():
+                self._tell_now({"type": "pointer", "page": message.page, "at": message.at})
+            case m.Ask():
+                await lesson.keep_questions(message.questions)
+                await self._put(member, lesson, message, "lecturer")
+                self._stale.add("results")
+            case m.Reveal():
+                await self._reveal(member, lesson, message)
+            case m.Share():
+                await self._share(member, lesson, message)
+            case m.LowerHands():
+                for seat in [message.seat] if message.seat else list(lesson.hands):
+                    await lesson.signal(seat, "hand", False)
+                    self._tell_seat(seat, "mine_hand", up=False)
+                member.tell("saved", id=message.id, state="counted")
+            case _:
+                await self._put(member, lesson, message, "lecturer")
+                if isinstance(message, m.Close):
+                    self._stale.add("results")
+
+    async def _reveal(self, member: Member, lesson: Lesson, message: m.Reveal) -> None:
+        question = lesson.question(message.question)
+        result = lesson.result(message.question)
+        if "texts" in result:
+            hidden = set(message.hide)
+            result["texts"] = [t for n, t in enumerate(result["texts"]) if n not in hidden][:100]
+        body = {
+            "question": message.question,
+            "result": result,
+            "correct": question.correct if message.correct else None,
+        }
+        entry = await lesson.put("reveal", body, "lecturer", message.id)
+        member.tell("saved", id=message.id, seq=entry.seq, state="counted")
+
+    async def _share(self, member: Member, lesson: Lesson, message: m.Share) -> None:
+        sheet = None
+        if message.question is not None:
+            answer = lesson.answers_to(message.question).get(message.seat)
+            if lesson.question(message.question).kind != "ink" or answer is None:
+                raise NotNowError("no_sheet", "This seat has handed in no sheet.")
+            label = lesson.presence.label(message.seat) if message.named else None
+            sheet = {"question": message.question, "label": label, "strokes": answer.value}
+        entry = await lesson.put("share", {"sheet": sheet}, "lecturer", message.id)
+        member.tell("saved", id=message.id, seq=entry.seq, state="counted")
+
+    def _connected(self, tablet: str) -> bool:
+        return any(each.greeted and each.tablet.id == tablet for each in self.members)
+
+    # --- what goes out -------------------------------------------------------------------------
+
+    def _tell_entries(self, entries: Sequence[Entry]) -> None:
+        text = text_of({"type": "log", "entries": [entry.public() for entry in entries]})
+        for member in list(self.members):
+            if member.greeted and member.hears_log:
+                member.send(text)
+        for broadcast in self.broadcasts:
+            broadcast("log", text)
+        for entry in entries:
+            if entry.kind in MARKED and self._on_marker:
+                self._on_marker(entry.kind, entry.body)
+
+    def _tell_now(self, message: dict[str, Any]) -> None:
+        text = text_of(message)
+        for member in list(self.members):
+            if member.greeted and member.hears_log:
+                member.send(text)
+        for broadcast in self.broadcasts:
+            broadcast("now", text)
+
+    def _tell_host(self) -> None:
+        self._tell_now({"type": "host", "here": self.host_here})
+
+    def _tell_seat(self, seat: str, kind: str, **fields: Any) -> None:
+        for member in list(self.members):
+            if member.tablet.seat == seat:
+                member.tell(kind, **fields)
+
+    async def _push_views(self) -> None:
+        while True:
+            await asyncio.sleep(VIEWS_EVERY_S)
+            lesson = self.lesson
+            if not self._stale or lesson is None:
+                continue
+            names = sorted(self._stale)
+            self._stale.clear()
+            try:
+                staff, board = views.texts(lesson, names, True), views.texts(lesson, names, False)
+            except Exception as error:
+                _log.error("a view of the lesson failed", error=str(error))
+                continue
+            for member in list(self.members):
+                if member.greeted and not member.answers:
+                    for text in staff if member.drives else board:
+                        member.send(text)
+            if self._on_view:
+                for name in names:
+                    self._on_view(name, views.view(name, lesson))
