@@ -1,0 +1,163 @@
+"""Class time: one clock per recording, and the mapping of each source's own clock onto it.
+
+Class time runs on CLOCK_BOOTTIME, so setting the wall clock changes nothing. A source's stamps
+come from the source's clock, which starts anywhere, drifts and may jump; only the arrival of its
+packets ties it to ours. The least delayed arrivals are the truthful ones: the lower envelope of
+(arrival - stamp) is followed, slowly, so that network jitter never shows in the stamps.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from recorder.recording import Manifest, boottime, class_time
+
+US = 1_000_000
+
+
+class ClassClock:
+    """Tells class time in this process. Made once at its start, also after a reboot."""
+
+    def __init__(self, base: float) -> None:
+        """`base` is the CLOCK_BOOTTIME (seconds) at which class time was zero."""
+        self.base = base
+        self._base_us = round(base * US)
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> ClassClock:
+        return cls(boottime() - class_time(manifest))
+
+    def now(self) -> float:
+        """Class time in seconds."""
+        return boottime() - self.base
+
+    def now_us(self) -> int:
+        return round((boottime() - self.base) * US)
+
+    def from_boottime_us(self, stamp: int) -> int:
+        """Class microseconds of a CLOCK_BOOTTIME stamp in microseconds."""
+        return stamp - self._base_us
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was learnt of a source's clock: `drift_ppm` is how much it runs slow against ours."""
+
+    drift_ppm: float
+    offset_s: float
+    resets: int
+
+
+class SourceClock:
+    """Maps one source's stamps to class time; all its streams share the mapping.
+
+    Feed every packet in arrival order; both arguments are seconds. The correction changes by at
+    most `SLEW` of elapsed time (`FAST_SLEW` while more than `COARSE` is wrong), which bounds how
+    much two neighbouring stamps may be pulled together or apart.
+    """
+
+    WINDOW = 2.0
+    HISTORY = 300
+    SLEW = 0.01
+    FAST_SLEW = 0.05
+    COARSE = 0.05
+    JUMP = 1.5
+    STALL = 0.25
+    FIT_AFTER = 5
+
+    def __init__(self) -> None:
+        self.resets = 0
+        self._offset: float | None = None
+        self._target = 0.0
+        self._slope = 0.0
+        self._last = 0.0
+        self._last_arrival = 0.0
+        self._windows: deque[tuple[float, float]] = deque(maxlen=self.HISTORY)
+        self._window_end = 0.0
+        self._least: tuple[float, float] | None = None
+
+    def anchor(self, stamp: float, arrival: float) -> None:
+        """Ties the source's `stamp` to `arrival` and forgets what was known before."""
+        self._offset = self._target = arrival - stamp
+        self._last, self._last_arrival = stamp, arrival
+        self._window_end = stamp + self.WINDOW
+        self._least = None
+        self._windows.clear()
+
+    def offset(self, stamp: float, arrival: float) -> float:
+        """Returns what to add to the packet's stamps to have class time."""
+        if self._offset is None:
+            self.anchor(stamp, arrival)
+            return arrival - stamp
+        step = stamp - self._last
+        if step < -self.JUMP or step > arrival - self._last_arrival + self.JUMP:
+            self.resets += 1
+            self.anchor(stamp, arrival)
+            return arrival - stamp
+        self._last_arrival = arrival
+        delay = arrival - stamp
+        if self._least is None or delay < self._least[1]:
+            self._least = (stamp, delay)
+            # An arrival earlier than thought possible shows at once that the anchor was late.
+            if delay < self._target - (self.COARSE if self._fitted else 0.0):
+                self._target = delay
+        if step > 0:
+            self._last = stamp
+            self._follow(step)
+            if stamp >= self._window_end:
+                self._close_window(stamp)
+        return self._offset
+
+    def _follow(self, step: float) -> None:
+        assert self._offset is not None
+        self._target += self._slope * step
+        wrong = self._target - self._offset
+        limit = step * (self.SLEW if abs(wrong) <= self.COARSE else self.FAST_SLEW)
+        self._offset += min(max(wrong, -limit), limit)
+
+    def _close_window(self, stamp: float) -> None:
+        if self._least is not None:
+            self._windows.append(self._least)
+        self._least = None
+        self._window_end = stamp + self.WINDOW
+        if self._stalled():
+            kept = list(self._windows)[-2:]
+            self._windows.clear()
+            self._windows.extend(kept)
+            self._slope = 0.0
+            self._target = self._offset = min(delay for _, delay in kept)
+            self.resets += 1
+        elif self._fitted:
+            self._slope, intercept = _line(self._windows)
+            self._target = intercept + self._slope * stamp
+        else:  # too little to tell drift from jitter
+            self._target = self._windows[-1][1]
+
+    @property
+    def _fitted(self) -> bool:
+        return len(self._windows) >= self.FIT_AFTER
+
+    def _stalled(self) -> bool:
+        """The source stood still and went on with its old stamps: two whole windows came late."""
+        if len(self._windows) < 2 or self._offset is None:
+            return False
+        late = (delay - self._offset for _, delay in list(self._windows)[-2:])
+        return all(value > self.STALL for value in late)
+
+    def measured(self) -> Measured:
+        return Measured(
+            round(self._slope * 1e6, 1),
+            round(self._target, 6) if self._offset else 0.0,
+            self.resets,
+        )
+
+
+def _line(points: deque[tuple[float, float]]) -> tuple[float, float]:
+    """Least squares: returns slope and intercept."""
+    count = len(points)
+    mean_x = sum(x for x, _ in points) / count
+    mean_y = sum(y for _, y in points) / count
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+    return slope, mean_y - slope * mean_x
