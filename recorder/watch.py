@@ -34,10 +34,10 @@ FLOOR_DBFS = -90.0
 SILENT_DBFS, SOUND_DBFS = -60.0, -54.0
 SILENT_AFTER, SOUND_AFTER = 12.0, 0.5
 BLACK_AFTER, PICTURE_AFTER = 5.0, 1.5
-FROZEN_AFTER, MOVING_AFTER = 20.0, 0.0
+FROZEN_AFTER, MOVING_AFTER = 30.0, 0.0
 
 _BLACK_LUMA, _BLACK_SPREAD = 40, 14.0
-_PATIENCE = 3.0
+_STRIDE = 8
 _COUNTED_FROZEN = ("presenter", "audience")  # slides rest for a reason
 
 
@@ -148,29 +148,27 @@ class PictureWatch:
         packed = np.concatenate([plane.reshape(-1) for plane in planes])
         colour = cv2.cvtColor(packed.reshape(height * 3 // 2, width), cv2.COLOR_YUV2BGR_I420)
         ok, jpeg = cv2.imencode(".jpg", colour, [cv2.IMWRITE_JPEG_QUALITY, 75])
-        return self._judge(np.asarray(planes[0], np.uint8), t), jpeg.tobytes() if ok else None
+        samples = planes_of(frame)[0][::_STRIDE, ::_STRIDE].copy()
+        return self._judge(np.asarray(planes[0], np.uint8), samples, t), (
+            jpeg.tobytes() if ok else None
+        )
 
-    def _judge(self, luma: NDArray[np.uint8], t: float) -> list[str]:
+    def _judge(self, luma: NDArray[np.uint8], samples: NDArray[np.uint8], t: float) -> list[str]:
         changed = []
         dark = float(luma.mean()) < _BLACK_LUMA and float(luma.std()) < _BLACK_SPREAD
         if self.black.update(dark, t):
             changed.append("black")
         if self.info.role in _COUNTED_FROZEN:
-            small: NDArray[np.uint8] = np.asarray(
-                cv2.resize(luma, (96, 54), interpolation=cv2.INTER_AREA), np.uint8
-            )
-            same = self._last is not None and _resting(small, self._last)
-            self._last = small
-            # A camera always has noise; only a picture that repeats exactly is frozen.
+            # A living camera has noise in single pixels, even before an empty room.
+            same = self._last is not None and _repeats(samples, self._last)
+            self._last = samples
             if self.frozen.update(same and not dark, t):
                 changed.append("frozen")
         return changed
 
 
-def _resting(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    if one.shape != other.shape:
-        return False
-    return float(np.mean(cv2.absdiff(one, other) > 1)) < 0.0005
+def _repeats(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
+    return one.shape == other.shape and float(np.mean(one != other)) < 0.001
 
 
 class Watch:
