@@ -10,27 +10,41 @@ an `on_change` that calls `Classroom.delivery_changed`.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
+from controller.adopt import restore
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
 from controller.events import EventBus
+from controller.health import AlarmBoard, device_words
 from controller.journal import Journal, JournalEntry
+from controller.lesson import Lesson
+from controller.outbox import Outbox
+from controller.session import Session, new_session, now_utc
 from controller.state import (
     Actor,
+    Alarm,
     DeliveryView,
+    Event,
     RecordingView,
     RoomView,
     SessionView,
     StepResult,
 )
+from controller.upkeep import Upkeep
+from controller.views import picture, recording_view
 from devices.model import CommandResult, DeviceState, Value
+from recorder.recording import Layout, RecordingError, boot_id, find, list_recordings
 
 if TYPE_CHECKING:
     from devices.manager import DeviceManager
-    from devices.transports.mqtt import MqttLink
 
+    from devices.transports.mqtt import MqttLink
     from publishing.delivery import DeliveryStatus, DeliveryWorker
 
 __all__ = ["Classroom", "ClassroomError"]
@@ -53,54 +67,114 @@ class Classroom:
         self.events = EventBus()
         self.devices = devices
         self.journal = journal
+        self.mqtt = mqtt
+        self.alarms = AlarmBoard(self._alarms_changed)
+        self._outbox = Outbox(deliveries, config.publish, self.alarms)
+        self._lesson = Lesson(
+            config,
+            devices=devices,
+            journal=journal,
+            run_dir=run_dir,
+            alarms=self.alarms,
+            outbox=self._outbox,
+            publish=self.publish_event,
+        )
+        self._upkeep = Upkeep(config, self._lesson)
 
     # The room's life
 
     async def start(self) -> None:
         """Open the journal, adopt a running recorder, finish what was under way."""
-        raise NotImplementedError
+        await self.journal.open()
+        await restore(self._lesson)
+        self._upkeep.start()
 
     async def stop(self) -> None:
         """Stop controlling. Recorders go on; the next controller adopts them."""
-        raise NotImplementedError
+        await self._upkeep.stop()
+        await self._lesson.stop()
+        await self.journal.close()
+        self.events.close()
 
     def device_changed(self, state: DeviceState) -> None:
         """The device manager tells a device's new state."""
-        raise NotImplementedError
+        self._lesson.runner.device_changed(state)
+        self.alarms.set(
+            f"device.{state.id}", device_words(state, in_class=self._lesson.register.on), state.id
+        )
+        self.publish_event("device", state)
 
     def delivery_changed(self, status: DeliveryStatus) -> None:
         """The delivery worker tells where a delivery stands."""
-        raise NotImplementedError
+        shown = self._outbox.take(status)
+        self._lesson.register.in_background(self.journal.save_delivery(shown), "index delivery")
+        self.publish_event("delivery", shown)
+        if shown.state in {"verified", "failed"}:
+            self._lesson.register.in_background(
+                self._tell_recording(shown.recording), "tell recording"
+            )
 
     # Reading
 
     def view(self) -> RoomView:
         """Everything the wall panel needs."""
-        raise NotImplementedError
+        room = self.config.room
+        lesson = self._lesson
+        return RoomView(
+            room=room.id,
+            name=room.name,
+            timezone=room.timezone,
+            languages=room.languages,
+            now=now_utc(),
+            session=lesson.view(),
+            devices=self.devices.states(),
+            sources=lesson.capture.sources(),
+            alarms=self.alarms.alarms(),
+            deliveries=self._outbox.views(),
+            scenes=[scene.id for scene in self.config.scenes],
+            layouts=[layout.value for layout in Layout],
+        )
 
     def recordings(self) -> list[RecordingView]:
         """All recordings, newest first. Reads the disk: call it in a thread."""
-        raise NotImplementedError
+        views: list[RecordingView] = []
+        for recording in list_recordings(self.config.storage.recordings):
+            try:
+                views.append(recording_view(recording))
+            except (RecordingError, OSError):
+                continue  # deleted while it was listed
+        return views
 
     def recording(self, recording: str) -> RecordingView:
-        """One recording; `unknown_recording` (404)."""
-        raise NotImplementedError
+        """One recording; `unknown_recording` (404). Reads the disk: call it in a thread."""
+        try:
+            return recording_view(find(self.config.storage.recordings, recording))
+        except (RecordingError, OSError):
+            raise _unknown_recording(recording) from None
 
     def recording_folder(self, recording: str) -> Path:
         """Where a recording lies; `unknown_recording` (404)."""
-        raise NotImplementedError
+        try:
+            return find(self.config.storage.recordings, recording).folder
+        except (RecordingError, OSError):
+            raise _unknown_recording(recording) from None
 
     def picture(self, source: str) -> bytes | None:
         """The newest confidence picture (JPEG), None when there is none or it is old."""
-        raise NotImplementedError
+        recorder = self._lesson.capture.recorder
+        if recorder is None or all(spec.id != source for spec in self.config.sources):
+            return None
+        if recorder.wanted.paused:
+            return None
+        return picture(recorder.folder, source)
 
     def deliveries(self) -> list[DeliveryView]:
         """All deliveries the worker knows."""
-        raise NotImplementedError
+        return self._outbox.views()
 
     async def journal_tail(self, n: int = 100) -> list[JournalEntry]:
         """The last `n` journal entries, newest first."""
-        raise NotImplementedError
+        return await self.journal.tail(n)
 
     # The class
 
@@ -115,39 +189,74 @@ class Classroom:
         scene: str = "start",
     ) -> SessionView:
         """Start a class; when one is on already, that one is returned."""
-        raise NotImplementedError
+        begun = new_session(
+            title=title or course or self.config.room.name,
+            course=course,
+            lecturer=lecturer,
+            minutes=self.config.session.minutes if minutes is None else minutes,
+            layout=self.config.recording.layout,
+            boot_id=boot_id(),
+        )
+        if scene != "start" and self.config.scene(scene) is None:
+            raise _unknown_scene(scene)
+        return await self._lesson.begin(actor, begun, scene)
 
     async def pause(self, actor: Actor) -> SessionView:
         """Nothing is saved or shown from now on."""
-        raise NotImplementedError
+        await self._lesson.capture.wait_prepared()
+        return await self._change(actor, "pause", lambda session: session.paused())
 
     async def resume(self, actor: Actor) -> SessionView:
         """The recording goes on."""
-        raise NotImplementedError
+        await self._lesson.capture.wait_prepared()
+        return await self._change(actor, "resume", lambda session: session.resumed())
 
     async def extend(self, actor: Actor, minutes: float) -> SessionView:
         """The class lasts longer."""
-        raise NotImplementedError
+        shown = await self._change(
+            actor,
+            "extend",
+            lambda session: session.extended(minutes, now_utc()),
+            {"minutes": minutes},
+        )
+        await self._lesson.capture.mark("extend", {"minutes": minutes})
+        return shown
 
     async def set_layout(self, actor: Actor, layout: str) -> SessionView:
         """Another layout; `unknown_layout` (422)."""
-        raise NotImplementedError
+        try:
+            chosen = Layout(layout)
+        except ValueError:
+            raise ClassroomError(
+                "unknown_layout",
+                f"There is no layout {layout!r}.",
+                f"Choose one of: {', '.join(Layout)}.",
+                422,
+            ) from None
+        change: Callable[[Session], Session] = lambda session: session.laid_out(chosen)  # noqa: E731
+        return await self._change(actor, "layout", change, {"layout": layout})
 
     async def end_class(self, actor: Actor, *, undo: bool) -> SessionView:
         """End: at once, or after the time in which it can be undone."""
-        raise NotImplementedError
+        return await self._lesson.end(actor, self.config.session.undo_s if undo else 0.0)
 
     async def undo_end(self, actor: Actor) -> SessionView:
         """Take End back."""
-        raise NotImplementedError
+        return await self._change(actor, "undo", lambda session: session.undone(now_utc()))
 
     async def retry_recording(self, actor: Actor) -> SessionView:
         """Try again to record, after a full disk or when no source opened."""
-        raise NotImplementedError
+        session = self._lesson.register.need()
+        await self._lesson.register.note(actor, "retry")
+        await self._lesson.capture.retry(session)
+        return self._lesson.shown()
 
     async def bookmark(self, actor: Actor, label: str) -> SessionView:
         """Mark this moment."""
-        raise NotImplementedError
+        self._lesson.register.need()
+        await self._lesson.register.note(actor, "bookmark", {"label": label[:200]})
+        await self._lesson.capture.mark("bookmark", {"label": label[:200]})
+        return self._lesson.shown()
 
     # Devices and deliveries
 
@@ -155,16 +264,95 @@ class Classroom:
         self, actor: Actor, device: str, command: str, value: Value = None
     ) -> CommandResult:
         """One command to one device; `unknown_device`, `unknown_command` (404)."""
-        raise NotImplementedError
+        state = next((state for state in self.devices.states() if state.id == device), None)
+        if state is None:
+            raise ClassroomError(
+                "unknown_device",
+                f"There is no device {device!r} in this room.",
+                "The list of devices has their ids.",
+                404,
+            )
+        known = next((info for info in state.commands if info.name == command), None)
+        if known is None:
+            raise ClassroomError(
+                "unknown_command",
+                f"{state.name or device} has no command {command!r}.",
+                f"It knows: {', '.join(info.name for info in state.commands) or 'none yet'}.",
+                404,
+            )
+        if known.capability != "pan-tilt-zoom":  # a held joystick would flood the journal
+            data = {"device": device, "command": command, "value": value}
+            note = self._lesson.register.note(actor, "command", data)
+            self._lesson.register.in_background(note, "note command")
+        try:
+            return await self.devices.send(device, command, value)
+        except ValueError as error:
+            raise ClassroomError(
+                "bad_value", str(error), "See the command's choices and limits.", 422
+            ) from error
 
     async def run_scene(self, actor: Actor, scene: str) -> list[StepResult]:
         """Run a scene and return when its steps are confirmed, queued or failed."""
-        raise NotImplementedError
+        found = self.config.scene(scene)
+        if found is None:
+            raise _unknown_scene(scene)
+        await self._lesson.register.note(actor, "scene", {"scene": scene})
+        return await self._lesson.run_scene(found)
 
     async def publish(self, actor: Actor, recording: str, target: str) -> DeliveryView:
         """Send a recording to a target; `unknown_target` (404), `not_ready` (409)."""
-        raise NotImplementedError
+        folder = self.recording_folder(recording)
+        data = {"recording": recording, "target": target}
+        await self._lesson.register.note(actor, "publish", data)
+        return self._outbox.publish(folder, target)
 
     async def retry_delivery(self, actor: Actor, delivery: str) -> DeliveryView:
         """Try a failed delivery again; `unknown_delivery` (404)."""
-        raise NotImplementedError
+        await self._lesson.register.note(actor, "retry_delivery", {"delivery": delivery})
+        return self._outbox.retry(delivery)
+
+    # Telling
+
+    def publish_event(self, kind: Any, value: BaseModel | dict[str, Any]) -> None:
+        """Put one event on the bus."""
+        data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        self.events.publish(Event(kind=kind, data=data))
+
+    def _alarms_changed(self, alarms: list[Alarm]) -> None:
+        self.publish_event(
+            "alarms", {"alarms": [alarm.model_dump(mode="json") for alarm in alarms]}
+        )
+
+    async def _tell_recording(self, recording: str) -> None:
+        try:
+            shown = await asyncio.to_thread(self.recording, recording)
+        except ClassroomError:
+            return
+        self.publish_event("recording", shown)
+
+    async def _change(
+        self,
+        actor: Actor,
+        kind: str,
+        change: Callable[[Session], Session],
+        data: dict[str, Any] | None = None,
+    ) -> SessionView:
+        return await self._lesson.change(actor, kind, change, data)
+
+
+def _unknown_recording(recording: str) -> ClassroomError:
+    return ClassroomError(
+        "unknown_recording",
+        f"There is no recording {recording!r} here.",
+        "The list of recordings has their ids.",
+        404,
+    )
+
+
+def _unknown_scene(scene: str) -> ClassroomError:
+    return ClassroomError(
+        "unknown_scene",
+        f"There is no scene {scene!r} in this room.",
+        "The room's scenes are named in its view.",
+        404,
+    )

@@ -56,10 +56,18 @@ def order(scene: Scene) -> list[set[int]] | None:
     return needs
 
 
+def waiting(scene: Scene) -> list[StepResult]:
+    """The steps before anything is done."""
+    return [
+        StepResult(device=step.device, command=step.command, value=step.value, state="waiting")
+        for step in scene.steps
+    ]
+
+
 class SceneRun:
     """One run of a scene. `on_step(position, result)` is told each change; it must not block.
 
-    `only` limits the run to some positions: what a restarted controller still has to do.
+    `earlier` are the steps of an interrupted run: what it has confirmed or failed is not repeated.
     """
 
     def __init__(
@@ -71,10 +79,7 @@ class SceneRun:
         earlier: list[StepResult] | None = None,
     ) -> None:
         self.scene = scene
-        self.steps = [
-            StepResult(device=step.device, command=step.command, value=step.value, state="waiting")
-            for step in scene.steps
-        ]
+        self.steps = waiting(scene)
         if earlier is not None and len(earlier) == len(self.steps):
             self.steps = [
                 old if old.state in {"confirmed", "failed"} else new

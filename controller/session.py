@@ -53,7 +53,9 @@ class Session(BaseModel):
     recording: str | None = None
     folder: str | None = None
     recording_error: str | None = None
+    recorded_s: float = 0.0
     start_to_first_frame_ms: float | None = None
+    end_pressed: datetime | None = None
     undo_until: datetime | None = None
     before_end: SessionState | None = None
     open: bool = True
@@ -116,7 +118,7 @@ class Session(BaseModel):
             update={
                 "state": SessionState.ENDING,
                 "before_end": self.state,
-                "ended": None,
+                "end_pressed": now,
                 "undo_until": now + timedelta(seconds=undo_s),
             }
         )
@@ -135,12 +137,13 @@ class Session(BaseModel):
             update={
                 "state": self.before_end or SessionState.LIVE,
                 "before_end": None,
+                "end_pressed": None,
                 "undo_until": None,
             }
         )
 
     def over(self, at: datetime) -> Session:
-        """The class ended at `at`; the room is free. Still `open` while there is a recording."""
+        """Ended at `at`; the room is free. Still `open` while a recording is to be finished."""
         if self.state is SessionState.ENDED:
             return self
         return self.model_copy(
@@ -149,7 +152,7 @@ class Session(BaseModel):
                 "ended": at,
                 "undo_until": None,
                 "before_end": None,
-                "open": self.recording is not None,
+                "open": self.recording is not None or self.recording_error is None,
             }
         )
 

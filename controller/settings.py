@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
+from publishing.target import TargetConfig
 from recorder.recording import Layout, ProgramSpec, SourceSpec
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
@@ -126,19 +127,6 @@ class ProductionSection(_Table):
     engine: Literal["local", "ray"] = "local"
 
 
-class PublishSpec(BaseModel):
-    """`[[publish]]`: one target; further keys belong to its kind (docs/publishing.md).
-
-    `auto`: every recording goes there by itself when it is ready.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    id: Id
-    target: str
-    auto: bool = False
-
-
 class TimetableSection(_Table):
     """`[timetable]`: an iCal address or file."""
 
@@ -236,7 +224,7 @@ class RoomConfig(_Table):
     scenes: list[Scene] = Field(default_factory=list)
     recording: RecordingSection = RecordingSection()
     production: ProductionSection = ProductionSection()
-    publish: list[PublishSpec] = Field(default_factory=list)
+    publish: list[TargetConfig] = Field(default_factory=list)
     timetable: TimetableSection | None = None
     mqtt: MqttSection = MqttSection()
     osc: OscSection = OscSection()

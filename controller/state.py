@@ -108,7 +108,7 @@ class DeliveryView(BaseModel):
     id: str
     recording: str
     target: str
-    state: Literal["waiting", "sending", "verifying", "verified", "retrying", "failed"]
+    state: Literal["waiting", "sending", "verifying", "verified", "retrying", "failed", "withdrawn"]
     attempts: int = 0
     sent_bytes: int = 0
     total_bytes: int = 0

@@ -1,0 +1,99 @@
+"""What leaves the room: finished recordings handed to their targets, and how that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from controller import health
+from controller.errors import ClassroomError
+from controller.health import AlarmBoard
+from controller.state import DeliveryView
+from publishing.target import TargetConfig, TargetError
+
+if TYPE_CHECKING:
+    from publishing.delivery import DeliveryStatus, DeliveryWorker
+
+_log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """The deliveries as the doors see them; `targets` are those of room.toml."""
+
+    def __init__(
+        self, worker: DeliveryWorker | None, targets: Sequence[TargetConfig], alarms: AlarmBoard
+    ) -> None:
+        self._worker = worker
+        self._targets = targets
+        self._alarms = alarms
+
+    def views(self) -> list[DeliveryView]:
+        """Every delivery that is known."""
+        return [view(status) for status in self._worker.statuses()] if self._worker else []
+
+    def take(self, status: DeliveryStatus) -> DeliveryView:
+        """A delivery has changed: keep its alarm right and say how it is shown."""
+        shown = view(status)
+        self._alarms.set(f"delivery.{shown.id}", health.delivery(shown), shown.recording)
+        return shown
+
+    def hand_over(self, folder: Path) -> None:
+        """Submit a finished recording to every target with `auto`; twice is once."""
+        if self._worker is None:
+            return
+        for target in self._targets:
+            if not target.auto:
+                continue
+            alarm = f"handover.{folder.name}.{target.id}"
+            try:
+                self._worker.submit(folder, target.id)
+            except TargetError as error:
+                _log.warning("not_submitted", target=target.id, error=str(error))
+                words = health.Words("warning", "admin", error.message, error.remedy)
+                self._alarms.set(alarm, words, target.id)
+            else:
+                self._alarms.set(alarm, None)
+
+    def publish(self, folder: Path, target: str) -> DeliveryView:
+        """Submit by hand."""
+        if all(known.id != target for known in self._targets):
+            raise ClassroomError(
+                "unknown_target",
+                f"There is no target {target!r} in this room.",
+                "Choose one of the configured targets.",
+                404,
+            )
+        try:
+            return view(self._need().submit(folder, target))
+        except TargetError as error:
+            raise ClassroomError("not_ready", error.message, error.remedy) from error
+
+    def retry(self, delivery: str) -> DeliveryView:
+        """Try again now, whatever was in the way."""
+        try:
+            return view(self._need().retry(delivery))
+        except KeyError:
+            raise ClassroomError(
+                "unknown_delivery",
+                f"There is no delivery {delivery!r}.",
+                "The list of deliveries has their ids.",
+                404,
+            ) from None
+
+    def _need(self) -> DeliveryWorker:
+        if self._worker is None:
+            raise ClassroomError(
+                "no_deliveries",
+                "This room delivers nothing.",
+                "Add a target under [[publish]] in room.toml.",
+            )
+        return self._worker
+
+
+def view(status: DeliveryStatus) -> DeliveryView:
+    """A delivery's state in the doors' words."""
+    known = status.model_dump(mode="json", include=set(DeliveryView.model_fields))
+    return DeliveryView.model_validate(known)
