@@ -67,11 +67,9 @@ def arrange(layout: str, width: int, height: int, available: frozenset[Part]) ->
         return (Place(shown[0], whole),)
     if layout == "side-by-side":
         share = even(width * 0.62)
-        tall = even(height * 0.62)
-        top = (height - tall) // 4 * 2
         return (
-            Place("slides", Box(0, top, share, tall)),
-            Place("presenter", Box(share, top, width - share, tall)),
+            Place("slides", Box(0, 0, share, height)),
+            Place("presenter", Box(share, 0, width - share, height)),
         )
     inset_width = even(width / INSET)
     inset_height = even(height / INSET)
@@ -82,23 +80,14 @@ def arrange(layout: str, width: int, height: int, available: frozenset[Part]) ->
     return (Place("slides", whole), Place("presenter", corner))
 
 
-def fit(box: Box, width: int, height: int, *, fill: bool = False) -> tuple[Box, Box]:
-    """Fits a picture into `box`: returns (what to take of the picture, where it goes).
-
-    The whole picture with bars around it; with `fill` the middle of the picture without bars.
-    """
-    if fill:
-        scale = max(box.width / width, box.height / height)
-        take_width = min(width // 2 * 2, even(box.width / scale))
-        take_height = min(height // 2 * 2, even(box.height / scale))
-        x, y = (width - take_width) // 4 * 2, (height - take_height) // 4 * 2
-        return Box(x, y, take_width, take_height), box
+def fit(box: Box, width: int, height: int) -> Box:
+    """Where a picture of `width` x `height` lies in `box`: whole, with bars where it must."""
     scale = min(box.width / width, box.height / height)
     shown_width = min(box.width, even(width * scale))
     shown_height = min(box.height, even(height * scale))
     x = box.x + (box.width - shown_width) // 4 * 2
     y = box.y + (box.height - shown_height) // 4 * 2
-    return Box(0, 0, width // 2 * 2, height // 2 * 2), Box(x, y, shown_width, shown_height)
+    return Box(x, y, shown_width, shown_height)
 
 
 def cut(plane: Any, box: Box, half: int) -> Any:
@@ -125,18 +114,15 @@ def scale(source: Plane, target: Plane) -> None:
         return
     shrinks = source.shape[1] > 2 * width or source.shape[0] > 2 * height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    if target.flags.c_contiguous or target.strides[1] == 1:
-        cv2.resize(source, (width, height), dst=target, interpolation=how)
-    else:
-        target[...] = cv2.resize(source, (width, height), interpolation=how)
+    cv2.resize(source, (width, height), dst=target, interpolation=how)
 
 
-def blit(canvas: Planes, picture: Planes, box: Box, *, fill: bool = False) -> Box:
+def blit(canvas: Planes, picture: Planes, box: Box) -> Box:
     """Scales `picture` into `box` of `canvas` and returns where it lies (bars are not painted)."""
     height, width = picture[0].shape
-    take, put = fit(box, width, height, fill=fill)
+    put = fit(box, width, height)
     for target, source, half in zip(canvas, picture, (1, 2, 2), strict=True):
-        scale(cut(source, take, half), cut(target, put, half))
+        scale(source, cut(target, put, half))
     return put
 
 

@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -22,9 +23,11 @@ import av
 import cv2
 
 from recorder import encoders, feed, layouts
+from recorder.engines import chapters
+from recorder.engines.chapters import Chapter
 from recorder.engines.compositor import Compositor
 from recorder.engines.sound import Mixer, samples_at
-from recorder.engines.writer import Chapter, PartWriter
+from recorder.engines.writer import PartWriter
 from recorder.recording import (
     Manifest,
     ProgramSpec,
@@ -43,7 +46,6 @@ _MAX_LAG_US = 1_500_000
 _REST_US = 1_000_000  # an unchanged picture is written again after so long
 _LIVE_REST_US = 200_000
 _QUEUE_BYTES = 64 * 1024 * 1024
-_CHAPTER_US = 5_000_000
 _SHED = ((4_000_000, 8), (2_000_000, 4), (1_000_000, 2))
 _HURRY_US = 3_000_000
 _WHOLE_S = 0.5
@@ -93,8 +95,8 @@ class PartFacts:
 class Program:
     """Takes the messages of a feed in order and writes one part.
 
-    `realtime` lets it leave out pictures when it falls behind the newest tick that
-    `newest_tick` returns; an offline render never does.
+    `due` tells the class time (µs) that it should have reached: it leaves out pictures when it
+    falls behind that. Without `due` it takes the time it takes.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class Program:
         live: Path | None = None,
         encoder: str = encoders.SOFTWARE,
         threads: int = 1,
-        newest_tick: Callable[[], int] | None = None,
+        due: Callable[[], int] | None = None,
         key_at: frozenset[int] = frozenset(),
     ) -> None:
         self.spec = spec
@@ -121,7 +123,7 @@ class Program:
         self.done = start  # composed up to here (class time)
         self.frames = self.skipped = 0
         self.finished = False
-        self._newest = newest_tick
+        self._due = due
         self._key_at = key_at
         self._must = set(key_at)  # frames that are written whatever happens
         self._runs = [Run(start, 0)]
@@ -137,8 +139,8 @@ class Program:
 
     @property
     def behind(self) -> int:
-        """How far composing is behind the newest tick, in µs."""
-        return max(0, (self._newest() if self._newest else self.now) - self.now)
+        """How far composing is behind real time, in µs; an offline render never is."""
+        return max(0, self._due() - self.now) if self._due else 0
 
     def take(self, message: feed.Message) -> None:
         """Takes the next message of the feed; composes what a tick makes complete."""
@@ -240,7 +242,7 @@ class Program:
         self.done = max(self.done, to)
 
     def _step(self, t: int, flush: bool) -> None:
-        behind = self.behind if self._newest else 0
+        behind = self.behind
         stride = next((every for limit, every in _SHED if behind > limit), 1)
         self.compositor.hurry = behind > _HURRY_US
         if self._frame % stride and self._frame not in self._must:
@@ -291,22 +293,8 @@ class Program:
         ]
 
     def chapters(self) -> list[Chapter]:
-        """Marks and page turns, in order, none closer than five seconds to the one before."""
-        told = list(self._marks)
-        for _, lecture in self.pages():
-            if all(abs(lecture - mark.start) > _CHAPTER_US // 2 for mark in self._marks):
-                told.append(Chapter(lecture, ""))
-        chapters: list[Chapter] = []
-        for chapter in sorted(told, key=lambda chapter: chapter.start):
-            if chapters and chapter.start - chapters[-1].start < _CHAPTER_US:
-                if chapter.title and chapter.start > 0:
-                    chapters[-1] = Chapter(chapters[-1].start, chapter.title)
-                continue
-            chapters.append(chapter)
-        return [
-            Chapter(chapter.start, chapter.title or f"Slide {number}")
-            for number, chapter in enumerate(chapters, 1)
-        ]
+        """The part's chapters so far."""
+        return chapters.merge(self._marks, (lecture for _, lecture in self.pages()))
 
     def spans(self) -> list[tuple[float, float]]:
         """The class spans (seconds) that this part shows."""
@@ -324,6 +312,7 @@ class Inbox:
 
     def __init__(self, stream: Any) -> None:
         self.newest = 0
+        self._first: tuple[int, float] | None = None
         self.error: Exception | None = None
         self._messages: deque[feed.Message] = deque()
         self._bytes = 0
@@ -342,6 +331,7 @@ class Inbox:
                         self._bytes += len(message.data)
                     elif isinstance(message, feed.Tick):
                         self.newest = max(self.newest, message.now)
+                        self._first = self._first or (message.now, time.monotonic())
                     self._messages.append(message)
                     self._changed.notify_all()
         except feed.FeedError as error:
@@ -349,6 +339,17 @@ class Inbox:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def due(self) -> int:
+        """The class time that a program in real time has reached by now, in µs.
+
+        Not later than the newest tick, and not faster than the clock on the wall: a feed that is
+        read faster than that is no reason to hurry.
+        """
+        if self._first is None:
+            return 0
+        tick, at = self._first
+        return min(self.newest, tick + int((time.monotonic() - at) * 1_000_000))
 
     def __iter__(self) -> Iterator[feed.Message]:
         while True:
@@ -393,6 +394,7 @@ class ProgramChild:
         encoder = encoders.choose("auto" if hardware else "software")
         self.facts = PartFacts(part, self.path.name, start, encoder=encoder)
         self.inbox = Inbox(sys.stdin.buffer)
+        hasty = any("pace=fast" in source.url for source in manifest.sources)
         live = None
         if spec.live:
             self.recording.live.mkdir(exist_ok=True)
@@ -404,7 +406,7 @@ class ProgramChild:
             round(start * 1_000_000),
             live=live,
             encoder=encoder,
-            newest_tick=lambda: self.inbox.newest,
+            due=None if hasty else self.inbox.due,
         )
         self.program.compositor.resume(self._last_resume(start))
         self._save()
@@ -428,6 +430,7 @@ class ProgramChild:
                 return 0
             if program.done - told >= 1_000_000:
                 told = program.done
+                self._note_pages()
                 say(
                     "progress",
                     t=program.done / 1e6,
@@ -441,6 +444,13 @@ class ProgramChild:
         self._fill()
         self._save()
         return 1
+
+    def _note_pages(self) -> None:
+        """Keeps page turns for the case that this process does not see the end."""
+        pages = [turn / 1e6 for turn, _ in self.program.pages()]
+        if pages != self.facts.pages:
+            self.facts.pages = pages
+            self._save()
 
     def _fill(self) -> None:
         program = self.program

@@ -24,6 +24,7 @@ Plane = NDArray[np.uint8]
 
 FADE_US = 400_000
 _STRIDE = 8
+_STALE_US = 700_000  # of a source's two streams the one that stopped gives way so soon
 _ROLES: dict[Part, tuple[str, ...]] = {
     "slides": ("slides",),
     "presenter": ("presenter", "audience"),
@@ -141,7 +142,9 @@ class Compositor:
             living = [track for track in candidates if not track.lost(t)]
             source = (living or candidates)[0].info.source
             same = [track for track in living or candidates if track.info.source == source]
-            chosen[part] = self._sized(part, same)
+            newest = max(track.last_seen or 0 for track in same)
+            fresh = [track for track in same if (track.last_seen or 0) >= newest - _STALE_US]
+            chosen[part] = self._sized(part, fresh)
         return chosen
 
     def _sized(self, part: Part, tracks: list[VideoTrack]) -> VideoTrack:
@@ -183,12 +186,11 @@ class Compositor:
                 turn = self.pages.look(t, planes_of(track.frame)[0])
         if not (new or below or shown.drawn is None):
             return False, False
-        fill = self.layout == "side-by-side" and place.part == "presenter" and len(self._places) > 1
-        box = layouts.fit(place.box, track.frame.width, track.frame.height, fill=fill)[1]
+        box = layouts.fit(place.box, track.frame.width, track.frame.height)
         if box not in (shown.box, place.box):
             layouts.clear(self._planes, place.box)
         picture = planes_of(track.frame)
-        layouts.blit(self._planes, picture, place.box, fill=fill)
+        layouts.blit(self._planes, picture, place.box)
         limit_range(
             track.frame,
             [

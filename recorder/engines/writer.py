@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from recorder import encoders
 from recorder.encoders import AAC_FRAME, SAMPLE_RATE, VideoSettings
+from recorder.engines.chapters import Chapter
 from recorder.engines.sound import CHANNELS
 from recorder.recording import sync_directory
 
@@ -37,14 +37,6 @@ LIVE = {
     "flush_packets": "1",
 }
 SYNC_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """A chapter that begins `start` microseconds into the file."""
-
-    start: int
-    title: str
 
 
 class Syncer:

@@ -1,0 +1,40 @@
+"""Chapters of a lecture, from marks that were made and page turns that were noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+CLOSEST_US = 5_000_000
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter that begins `start` microseconds into the lecture."""
+
+    start: int
+    title: str
+
+
+def merge(marks: Iterable[Chapter], pages: Iterable[int]) -> list[Chapter]:
+    """Orders marks and page turns (lecture µs), no two closer than five seconds.
+
+    A mark wins over a page turn beside it; what has no title is called by its number.
+    """
+    told = sorted(marks, key=lambda chapter: chapter.start)
+    told += [
+        Chapter(page, "")
+        for page in pages
+        if all(abs(page - mark.start) > CLOSEST_US // 2 for mark in told)
+    ]
+    chapters: list[Chapter] = []
+    for chapter in sorted(told, key=lambda chapter: chapter.start):
+        if chapters and chapter.start - chapters[-1].start < CLOSEST_US:
+            if chapter.title and not chapters[-1].title:
+                chapters[-1] = Chapter(chapters[-1].start, chapter.title)
+            continue
+        chapters.append(chapter)
+    return [
+        Chapter(chapter.start, chapter.title or f"Slide {number}")
+        for number, chapter in enumerate(chapters, 1)
+    ]
