@@ -1,0 +1,71 @@
+// Calls of the room's API. A failed call is an ApiError with one sentence and what to do.
+
+import type { Problem } from "./types";
+import { t } from "../i18n";
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    readonly detail: string,
+    readonly remedy: string,
+    readonly waitSeconds = 0,
+  ) {
+    super(detail);
+  }
+
+  get offline(): boolean {
+    return this.status === 0;
+  }
+}
+
+const API = "/api/v1";
+const TIMEOUT_MS = 20_000;
+
+async function call(method: string, path: string, body?: unknown): Promise<Response> {
+  let answer: Response;
+  try {
+    answer = await fetch(API + path, {
+      method,
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(method === "POST" && {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body ?? {}),
+      }),
+    });
+  } catch {
+    throw new ApiError(0, "offline", t("problem.offline"), t("problem.offline.remedy"));
+  }
+  if (answer.ok) return answer;
+  const wait = Number(answer.headers.get("retry-after") ?? 0);
+  let problem: Partial<Problem> = {};
+  try {
+    problem = (await answer.json()) as Partial<Problem>;
+  } catch {
+    // A proxy's own error page: the status is all there is to say.
+  }
+  throw new ApiError(
+    answer.status,
+    problem.code ?? "http",
+    problem.detail ?? `HTTP ${answer.status}`,
+    problem.remedy ?? "",
+    wait,
+  );
+}
+
+export async function get<T>(path: string): Promise<T> {
+  return (await (await call("GET", path)).json()) as T;
+}
+
+export async function post<T>(path: string, body?: unknown): Promise<T> {
+  const answer = await call("POST", path, body);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+/** A source's newest picture, or null when it sends none. */
+export async function picture(source: string): Promise<Blob | null> {
+  const answer = await call("GET", `/sources/${encodeURIComponent(source)}/picture`);
+  return answer.status === 204 ? null : answer.blob();
+}

@@ -1,0 +1,224 @@
+// Made by `python -m dashboard.web_types` from the API's models; do not edit.
+
+export type AccessRole = "student" | "instructor" | "technician" | "admin";
+
+export interface Alarm {
+  id: string;
+  severity: "info" | "warning" | "critical";
+  who: "instructor" | "technician" | "admin";
+  text: string;
+  remedy: string;
+  since: string;
+  subject: string;
+}
+
+export interface Chapter {
+  start_s: number;
+  kind: string;
+  label: string;
+}
+
+export interface CommandInfo {
+  name: string;
+  capability: string;
+  kind: "action" | "boolean" | "number" | "choice";
+  choices: string[];
+  minimum: number | null;
+  maximum: number | null;
+}
+
+export interface CommandResult {
+  device: string;
+  command: string;
+  value: boolean | number | string | null;
+  outcome: "confirmed" | "queued" | "refused" | "failed" | "replaced";
+  detail: string;
+  first_byte_ms: number | null;
+  reply_ms: number | null;
+}
+
+export interface DeliveryView {
+  id: string;
+  recording: string;
+  target: string;
+  state: "waiting" | "sending" | "verifying" | "verified" | "retrying" | "failed" | "withdrawn";
+  attempts: number;
+  sent_bytes: number;
+  total_bytes: number;
+  detail: string;
+  remedy: string;
+  next_try: string | null;
+  receipt: Record<string, unknown> | null;
+}
+
+export interface DeviceState {
+  id: string;
+  name: string;
+  kind: string;
+  profile: string;
+  model: string | null;
+  firmware: string | null;
+  health: Health;
+  detail: string;
+  power: Power;
+  warm_s: number | null;
+  values: Record<string, boolean | number | string | null>;
+  desired: Record<string, boolean | number | string | null>;
+  commands: CommandInfo[];
+}
+
+export interface End {
+  undo?: boolean;
+}
+
+export interface Event {
+  kind: "session" | "device" | "sources" | "levels" | "alarms" | "delivery" | "recording" | "step";
+  data: Record<string, unknown>;
+}
+
+export interface Extend {
+  minutes: number;
+}
+
+export type Health = "connecting" | "online" | "degraded" | "offline";
+
+export interface Login {
+  pin?: string | null;
+  name?: string | null;
+  password?: string | null;
+}
+
+export interface Me {
+  name: string | null;
+  role: AccessRole | null;
+  ways: ("pin" | "password")[];
+  room: string;
+  room_name: string;
+  timezone: string;
+  languages: string[];
+  sign: Sign;
+  pages: string;
+}
+
+export type Power = "unknown" | "off" | "warming" | "on" | "cooling";
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  code: string;
+  detail: string;
+  remedy: string;
+}
+
+export interface ProductFile {
+  name: string;
+  bytes: number;
+}
+
+export interface RecordingDetail {
+  id: string;
+  session: string;
+  title: string;
+  started: string;
+  duration_s: number | null;
+  life: string;
+  folder: string;
+  lecture: boolean;
+  bytes: number;
+  error: string | null;
+  course: string | null;
+  lecturer: string | null;
+  ended: string | null;
+  lecture_s: number | null;
+  chapters: Chapter[];
+  products: ProductFile[];
+  measured: Record<string, unknown>;
+}
+
+export interface RecordingView {
+  id: string;
+  session: string;
+  title: string;
+  started: string;
+  duration_s: number | null;
+  life: string;
+  folder: string;
+  lecture: boolean;
+  bytes: number;
+  error: string | null;
+}
+
+export interface RoomView {
+  room: string;
+  name: string;
+  timezone: string;
+  languages: string[];
+  now: string;
+  session: SessionView | null;
+  devices: DeviceState[];
+  sources: SourceView[];
+  alarms: Alarm[];
+  deliveries: DeliveryView[];
+  scenes: string[];
+  layouts: string[];
+}
+
+export type SessionState = "planned" | "preparing" | "live" | "paused" | "ending" | "ended";
+
+export interface SessionView {
+  id: string;
+  state: SessionState;
+  title: string;
+  started: string;
+  planned_end: string | null;
+  ended: string | null;
+  now: string;
+  elapsed_s: number;
+  recorded_s: number;
+  layout: string;
+  recording: string | null;
+  recording_state: "none" | "starting" | "recording" | "paused" | "restarting" | "finishing" | "finished" | "failed";
+  recording_error: string | null;
+  undo_until: string | null;
+  start_to_first_frame_ms: number | null;
+  steps: StepResult[];
+}
+
+export interface SetLayout {
+  layout: string;
+}
+
+export interface Sign {
+  state: SessionState | "free";
+  recording_state: string;
+  elapsed_s: number;
+  now: string;
+}
+
+export interface SourceView {
+  id: string;
+  role: string;
+  state: "idle" | "opening" | "running" | "lost" | "failed";
+  detail: string;
+  video: boolean;
+  audio: boolean;
+  level_dbfs: number | null;
+  has_picture: boolean;
+}
+
+export interface Start {
+  title?: string | null;
+  course?: string | null;
+  lecturer?: string | null;
+  minutes?: number | null;
+}
+
+export interface StepResult {
+  device: string;
+  command: string;
+  value: boolean | number | string | null;
+  state: "waiting" | "running" | "confirmed" | "queued" | "failed";
+  detail: string;
+  remedy: string;
+}

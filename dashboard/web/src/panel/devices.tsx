@@ -1,0 +1,102 @@
+// The room's devices: what each has confirmed, in words, and its power.
+
+import type { DeviceState } from "../api/types";
+import { said, t } from "../i18n";
+import { ask, room, session, warmLeft } from "../room/store";
+import { beat } from "../room/time";
+import { Button } from "../ui/button";
+import { Icon } from "../ui/icons";
+
+type Mark = "good" | "busy" | "off" | "bad";
+
+export interface DeviceWord {
+  text: string;
+  mark: Mark;
+}
+
+export function deviceWord(device: DeviceState): DeviceWord {
+  if (device.health === "offline") return { text: t("device.offline"), mark: "bad" };
+  if (device.health === "connecting") return { text: t("device.connecting"), mark: "busy" };
+  const left = device.warm_s === null || beat.value < 0 ? null : warmLeft(device.id, device.warm_s);
+  if (device.power === "warming" || device.power === "cooling") {
+    const text =
+      left !== null && left > 0
+        ? t(`device.${device.power}.s`, { n: left })
+        : t(`device.${device.power}`);
+    return { text, mark: "busy" };
+  }
+  const asked = device.desired["power"];
+  if (asked === true && device.power !== "on") return { text: t("device.asked.on"), mark: "busy" };
+  if (asked === false && device.power === "on") return { text: t("device.asked.off"), mark: "busy" };
+  if (device.health === "degraded") return { text: t("device.degraded"), mark: "busy" };
+  if (device.power === "on") return { text: t("device.on"), mark: "good" };
+  if (device.power === "off") return { text: t("device.off"), mark: "off" };
+  const switched = device.commands.some((command) => command.name === "power");
+  return switched ? { text: t("device.unknown"), mark: "off" } : { text: t("device.ready"), mark: "good" };
+}
+
+function Device({ device }: { device: DeviceState }) {
+  const { text, mark } = deviceWord(device);
+  const on = device.power === "on" || device.power === "warming";
+  const switched = device.commands.some((command) => command.name === "power");
+  const step = session.value?.steps.find(
+    (one) => one.device === device.id && one.state === "failed",
+  );
+  const name = device.name || device.id;
+  return (
+    <li class={`device is-${mark}`}>
+      <Icon name={device.kind} size={32} />
+      <div class="device-words">
+        <bdi class="device-name">{name}</bdi>
+        <span class="device-state">
+          <span class={`mark ${mark}`} aria-hidden="true" />
+          {text}
+        </span>
+        {(step !== undefined || (mark === "bad" && device.detail)) && (
+          <span class="device-detail">
+            {step === undefined ? device.detail : `${step.detail} ${step.remedy}`}
+          </span>
+        )}
+      </div>
+      {switched && (
+        <Button
+          class="device-power"
+          kind="plain"
+          icon="power"
+          pressed={on}
+          label={t(on ? "device.turn.off" : "device.turn.on", { name })}
+          disabled={device.health === "offline" || device.health === "connecting"}
+          act={() => ask(`/devices/${encodeURIComponent(device.id)}/power`, { value: !on })}
+        >
+          {""}
+        </Button>
+      )}
+    </li>
+  );
+}
+
+export function Devices() {
+  const devices = room.value?.devices ?? [];
+  return (
+    <section class="card devices" aria-labelledby="devices-title">
+      <h2 id="devices-title">{t("devices")}</h2>
+      {devices.length === 0 ? (
+        <p class="empty">{t("devices.none")}</p>
+      ) : (
+        <ul class="device-list">
+          {devices.map((device) => (
+            <Device key={device.id} device={device} />
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+/** A device's or source's name as people know it. */
+export function nameOf(id: string): string {
+  const device = room.value?.devices.find((one) => one.id === id);
+  if (device !== undefined) return device.name || device.id;
+  const source = room.value?.sources.find((one) => one.id === id);
+  return source === undefined ? id : said(`source.${source.role}`, source.id);
+}

@@ -1,0 +1,61 @@
+// Recordings: the list, and one lecture to watch.
+
+import "../style/tokens.css";
+import "../style/base.css";
+import "../style/recordings.css";
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import { firstLanguage, speak, t } from "../i18n";
+import { connect, me } from "../room/store";
+import { Announcer, Button } from "../ui/button";
+import { Icon } from "../ui/icons";
+import { LanguageChoice } from "../ui/language";
+import { changeLook } from "../ui/look";
+import { Login } from "../panel/login";
+import { List } from "./list";
+import { Watch } from "./watch";
+
+const [, , chosenId] = location.pathname.split("/");
+
+function Page() {
+  const known = me.value?.role != null;
+  return (
+    <div class="shell">
+      <header class="topbar">
+        <a class="button quiet" href={chosenId ? "/recordings" : "/"}>
+          <Icon name="back" />
+          <span class="button-text">{t(chosenId ? "recordings.back" : "recordings.panel")}</span>
+        </a>
+        <bdi class="topbar-room">{me.value?.room_name}</bdi>
+        <LanguageChoice />
+        <Button local kind="quiet" icon="theme" label={t("action.theme")} act={changeLook}>
+          {""}
+        </Button>
+      </header>
+      {me.value === null ? (
+        <main class="waiting" aria-busy="true" />
+      ) : !known ? (
+        <Login />
+      ) : chosenId ? (
+        <Watch id={decodeURIComponent(chosenId)} />
+      ) : (
+        <List />
+      )}
+      <Announcer />
+    </div>
+  );
+}
+
+let chosen = false;
+effect(() => {
+  const told = me.value;
+  if (told === null) return;
+  document.title = `${t("recordings")} · ${told.room_name}`;
+  if (chosen) return;
+  chosen = true;
+  void speak(firstLanguage(told.languages, navigator.languages), false);
+});
+
+const page = document.getElementById("page");
+if (page !== null) render(<Page />, page);
+void connect();

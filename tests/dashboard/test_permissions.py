@@ -1,0 +1,132 @@
+"""Every route declares a role, and every role is let in exactly where it may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+import websockets
+from fastapi import FastAPI
+
+from controller.state import AccessRole
+from dashboard.app import DeclaredRoute, create_app, declared_routes
+from dashboard.auth import RANK
+
+# Who may do what, written down a second time: a changed or a new route fails here until someone
+# has decided who may use it.
+MATRIX: dict[tuple[str, str], AccessRole | str] = {
+    ("GET", "/"): "everyone",
+    ("GET", "/recordings"): "everyone",
+    ("GET", "/recordings/{_id}"): "everyone",
+    ("GET", "/assets/{name}"): "everyone",
+    ("GET", "/icon.svg"): "everyone",
+    ("GET", "/healthz"): "everyone",
+    ("GET", "/api/openapi.json"): "everyone",
+    ("GET", "/api/v1/me"): "everyone",
+    ("POST", "/api/v1/login"): "everyone",
+    ("POST", "/api/v1/logout"): AccessRole.STUDENT,
+    ("GET", "/api/v1/recordings"): AccessRole.STUDENT,
+    ("GET", "/api/v1/recordings/{recording_id}"): AccessRole.STUDENT,
+    ("GET", "/api/v1/recordings/{recording_id}/products/{name}"): AccessRole.STUDENT,
+    ("GET", "/api/v1/room"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/sources"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/sources/{source_id}/picture"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/alarms"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/session"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/pause"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/resume"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/extend"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/layout"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/end"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/undo"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/retry"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/session/bookmark"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/devices"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/devices/{device_id}"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/devices/{device_id}/{command}"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/scenes"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/scenes/{scene}"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/deliveries"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/deliveries"): AccessRole.TECHNICIAN,
+    ("POST", "/api/v1/deliveries/{delivery_id}/retry"): AccessRole.TECHNICIAN,
+    ("WS", "/api/v1/events"): AccessRole.INSTRUCTOR,
+    ("GET", "/metrics"): AccessRole.TECHNICIAN,
+}
+CALLERS = [None, *AccessRole]
+ANONYMOUS_WRITES = {"/api/v1/login"}
+
+
+def _address(route: DeclaredRoute) -> str:
+    named = {"{device_id}": "display", "{command}": "power", "{source_id}": "front"}
+    address = route.path
+    for name, value in named.items():
+        address = address.replace(name, value)
+    while "{" in address:
+        address = address[: address.index("{")] + "x" + address[address.index("}") + 1 :]
+    return address
+
+
+def test_every_route_is_in_the_matrix(app: FastAPI) -> None:
+    assert {(route.method, route.path): route.role for route in declared_routes(app)} == MATRIX
+
+
+def test_a_route_without_a_role_stops_the_application(
+    room: Any, auth: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard.api import view
+
+    before = list(view.router.routes)
+    view.router.add_api_route("/forgotten", lambda: None)
+    try:
+        with pytest.raises(RuntimeError, match="/api/v1/forgotten"):
+            create_app(room, auth=auth, secret_key=b"k" * 32)
+    finally:
+        view.router.routes[:] = before
+
+
+def test_nothing_is_written_anonymously() -> None:
+    open_writes = {
+        path for (method, path), role in MATRIX.items() if role == "everyone" and method != "GET"
+    }
+    assert open_writes == ANONYMOUS_WRITES
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda role: role.value if role else "anonymous")
+async def test_http_lets_in_whom_it_should(
+    app: FastAPI, connect: Callable[..., httpx.AsyncClient], caller: AccessRole | None
+) -> None:
+    client = connect(caller)
+    for route in declared_routes(app):
+        if route.method == "WS":
+            continue
+        answer = await client.request(route.method, _address(route), json={})
+        place = f"{caller} {route.method} {route.path}: {answer.status_code} {answer.text[:200]}"
+        if route.role == "everyone":
+            assert answer.status_code not in {401, 403}, place
+        elif caller is None:
+            assert answer.status_code == 401, place
+        elif RANK[caller] < RANK[AccessRole(route.role or "")]:
+            assert answer.status_code == 403, place
+        else:
+            assert answer.status_code not in {401, 403}, place
+        assert answer.status_code < 500, place
+        if answer.status_code >= 400:
+            assert answer.headers["content-type"] == "application/problem+json", place
+
+
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda role: role.value if role else "anonymous")
+async def test_the_event_stream_lets_in_whom_it_should(
+    served: str, caller: AccessRole | None
+) -> None:
+    headers = {"Authorization": f"Bearer token-{caller.value}"} if caller else {}
+    address = f"ws://{served}/api/v1/events"
+    if caller and RANK[caller] >= RANK[AccessRole.INSTRUCTOR]:
+        async with websockets.connect(address, additional_headers=headers) as socket:
+            assert '"snapshot"' in str(await socket.recv())[:20]
+        return
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(address, additional_headers=headers)
+    assert refused.value.response.status_code == (403 if caller else 401)
