@@ -116,6 +116,10 @@ class Web:
             raise self.refusal(response)
         return response
 
+    def use(self, auth: httpx.Auth) -> None:
+        """Sign every later request with this."""
+        self._client.auth = auth
+
     async def fingerprint(
         self,
         url: str,

@@ -104,20 +104,37 @@ class Shipment:
             while left > 0:
                 piece = await asyncio.to_thread(file.read, min(PIECE, left))
                 if not piece:
-                    raise TargetError(
-                        ErrorKind.RETRY, f"{product.name} became shorter while it was sent."
-                    )
-                for throttle in self._throttles:
-                    await throttle.take(len(piece))
+                    raise _shorter(product)
+                await self._pass(product, offset, len(piece))
                 yield piece
                 left -= len(piece)
                 offset += len(piece)
-                self.sent += len(piece)
-                self.at(product, offset)
 
     async def read(self, product: Product, offset: int, size: int) -> bytes:
-        """One part of a product as bytes, throttled and counted."""
-        return b"".join([piece async for piece in self.pieces(product, offset, size)])
+        """One part of a product, to be hashed before it is sent with `slices`."""
+
+        def whole() -> bytes:
+            with product.path.open("rb", buffering=0) as file:
+                file.seek(offset)
+                return file.read(size)
+
+        data = await asyncio.to_thread(whole)
+        if len(data) != size:
+            raise _shorter(product)
+        return data
+
+    async def slices(self, product: Product, data: bytes, offset: int) -> AsyncIterator[bytes]:
+        """A part that was read, throttled and counted, in pieces of 256 KiB."""
+        for start in range(0, len(data), PIECE):
+            piece = data[start : start + PIECE]
+            await self._pass(product, offset + start, len(piece))
+            yield piece
+
+    async def _pass(self, product: Product, offset: int, size: int) -> None:
+        for throttle in self._throttles:
+            await throttle.take(size)
+        self.sent += size
+        self.at(product, offset + size)
 
     async def digest(self, product: Product, algorithm: str = "sha256") -> str:
         """Hex digest of a product; computed once and kept with the delivery."""
@@ -125,6 +142,10 @@ class Shipment:
         if algorithm not in note:
             note[algorithm] = await asyncio.to_thread(file_digest, product.path, algorithm)
         return str(note[algorithm])
+
+
+def _shorter(product: Product) -> TargetError:
+    return TargetError(ErrorKind.RETRY, f"{product.name} became shorter while it was sent.")
 
 
 def file_digest(path: Path, algorithm: str) -> str:

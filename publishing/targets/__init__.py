@@ -12,6 +12,7 @@ from publishing.target import ErrorKind, Target, TargetConfig, TargetError
 
 _CLASSES = {
     "folder": "Folder",
+    "s3": "S3",
     "webdav": "WebDav",
 }
 

@@ -14,7 +14,7 @@ from publishing.products import Product
 from publishing.record import sync_folder
 from publishing.shipment import Shipment, file_digest
 from publishing.target import ErrorKind, TargetError
-from publishing.targets.store import Held, Store, StoreOptions
+from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 SYNC_EVERY = 64 << 20
 
@@ -77,12 +77,12 @@ class Folder(Store):
         except OSError as error:
             raise self._fault(error) from error
 
-    async def fingerprint(self, shipment: Shipment, product: Product, path: str) -> str | None:
+    async def prove(self, shipment: Shipment, product: Product, path: str, there: Held) -> Proof:
         try:
             digest = await asyncio.to_thread(_read_back, self.options.url / path)
         except OSError as error:
             raise self._fault(error) from error
-        return f"sha256:{digest}"
+        return Proof(digest == await shipment.digest(product), f"sha256:{digest}")
 
     async def remove(self, path: str) -> None:
         final = self.options.url / path

@@ -26,6 +26,14 @@ class Held:
     mark: str = ""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """Whether the content is the same, and its digest as `algorithm:hex`, None if only sized."""
+
+    same: bool
+    digest: str | None = None
+
+
 def _template(value: str) -> str:
     for _, name, spec, _ in Formatter().parse(value):
         if name is not None and (name not in _FIELDS or spec):
@@ -56,8 +64,8 @@ class Store(Target):
         """Send one file; it appears at `path` whole. Goes on from an earlier try if it can."""
 
     @abstractmethod
-    async def fingerprint(self, shipment: Shipment, product: Product, path: str) -> str | None:
-        """`algorithm:hex` of the file's content there; None when the target cannot tell."""
+    async def prove(self, shipment: Shipment, product: Product, path: str, there: Held) -> Proof:
+        """Compare the content there with what was sent; sizes are already equal."""
 
     @abstractmethod
     async def remove(self, path: str) -> None:
@@ -109,16 +117,17 @@ class Store(Target):
         proved = note.get("proved")
         if proved and proved["size"] == there.size and proved["mark"] == there.mark != "":
             return str(proved["digest"])
-        digest = None
         if there.size == product.size:
-            digest = await self.fingerprint(shipment, product, path)
-            if digest is None or digest.endswith(
-                ":" + await shipment.digest(product, digest.partition(":")[0])
-            ):
-                if digest is not None:
-                    note["proved"] = {"size": there.size, "mark": there.mark, "digest": digest}
+            proof = await self.prove(shipment, product, path, there)
+            if proof.same:
+                if proof.digest is not None:
+                    note["proved"] = {
+                        "size": there.size,
+                        "mark": there.mark,
+                        "digest": proof.digest,
+                    }
                     await shipment.save()
-                return digest
+                return proof.digest
         note["stale"] = there.mark or str(there.size)
         note.pop("proved", None)
         await shipment.save()

@@ -10,7 +10,7 @@ from publishing.http import Url, Web
 from publishing.products import Product
 from publishing.shipment import Shipment
 from publishing.target import ErrorKind, SecretRef, TargetError, secret
-from publishing.targets.store import Held, Store, StoreOptions
+from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 _PROPS = (
     b'<?xml version="1.0"?><d:propfind xmlns:d="DAV:"><d:prop>'
@@ -97,13 +97,13 @@ class WebDav(Store):
             headers={"destination": self.url(path), "overwrite": "T"},
         )
 
-    async def fingerprint(self, shipment: Shipment, product: Product, path: str) -> str | None:
+    async def prove(self, shipment: Shipment, product: Product, path: str, there: Held) -> Proof:
         if self.options.proof == "size":
-            return None
+            return Proof(True)
         _, digest = await self.web.fingerprint(
             self.url(path), headers={"accept-encoding": "identity"}
         )
-        return f"sha256:{digest}"
+        return Proof(digest == await shipment.digest(product), f"sha256:{digest}")
 
     async def remove(self, path: str) -> None:
         await self.web.ask("DELETE", self.url(path), ok=(200, 202, 204, 404))

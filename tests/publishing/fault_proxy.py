@@ -20,6 +20,7 @@ class Fault:
     status: int = 503
     after: int = 0
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 @dataclass
@@ -190,7 +191,8 @@ class FaultProxy:
 async def _answer(writer: asyncio.StreamWriter, fault: Fault) -> None:
     extra = "".join(f"{key}: {value}\r\n" for key, value in fault.headers.items())
     writer.write(
-        f"HTTP/1.1 {fault.status} Injected\r\nContent-Length: 0\r\n{extra}"
+        f"HTTP/1.1 {fault.status} Injected\r\nContent-Length: {len(fault.body)}\r\n{extra}"
         "Connection: close\r\n\r\n".encode()
+        + fault.body
     )
     await writer.drain()
