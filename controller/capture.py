@@ -143,7 +143,7 @@ class Capture:
             sources = recorder.status.sources if recorder.status else {}
             for source, status in sources.items():
                 if status.state != "running":
-                    with suppress(RecorderError, TimeoutError, OSError):
+                    with suppress(RecorderError):
                         await recorder.command("retry", source=source)
 
     async def mark(self, kind: str, data: dict[str, Any]) -> None:
@@ -153,7 +153,7 @@ class Capture:
             return
         try:
             await recorder.command("mark", kind=kind, data=data)
-        except (RecorderError, TimeoutError, OSError):
+        except RecorderError:
 
             def write() -> None:
                 recording = Recording.open(recorder.folder)

@@ -96,15 +96,14 @@ class RecorderSupervisor:
         self.wanted = wanted
         client = self._client
         if client is not None:
-            with suppress(RecorderError, TimeoutError, OSError):
+            with suppress(RecorderError):
                 await self._reconcile(client)
 
     async def command(self, name: str, **args: Any) -> RecorderStatus:
         """One command; RecorderError when the recorder is away or refuses."""
         if self._client is None:
             raise RecorderError("The recorder is not running at the moment; try again shortly.")
-        async with asyncio.timeout(HUNG_S):
-            return await self._client.command(name, **args)
+        return await self._client.command(name, timeout=HUNG_S, **args)
 
     def nudge(self) -> None:
         """Relaunch now instead of at the end of the back-off."""
@@ -117,7 +116,7 @@ class RecorderSupervisor:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                self.pid = self._running() or await control.launch(self.folder, self._run_dir)
+                self.pid = self._present() or await control.launch(self.folder, self._run_dir)
                 await self._attend(self.pid)
             except (RecorderError, OSError) as error:
                 self.detail = str(error)
@@ -139,10 +138,10 @@ class RecorderSupervisor:
                 async with asyncio.timeout(0.0 if failures == 1 else min(10, 2 ** (failures - 3))):
                     await self._nudge.wait()
 
-    def _running(self) -> int | None:
-        return next(
-            (r.pid for r in control.running(self._run_dir) if r.recording == self.recording), None
-        )
+    def _present(self) -> int | None:
+        """The process that writes this recording already, announced or just starting."""
+        announced = (r.pid for r in control.running(self._run_dir) if r.recording == self.recording)
+        return next(announced, None) or control.writer(self.folder)
 
     async def _attend(self, pid: int) -> None:
         """Returns when the process is gone for certain."""
@@ -166,9 +165,8 @@ class RecorderSupervisor:
 
     async def _talk(self) -> None:
         """Returns when the socket closes; raises when the recorder does not answer."""
-        client = RecorderClient()
+        client = await RecorderClient.connect(self._run_dir, self.recording, CONNECT_S)
         try:
-            await client.connect(self._run_dir, self.recording, CONNECT_S)
             self._client = client
             await self._reconcile(client)
             self.detail = ""
@@ -183,8 +181,6 @@ class RecorderSupervisor:
                 for task in (events, pings):
                     task.cancel()
                 await asyncio.gather(events, pings, return_exceptions=True)
-        except TimeoutError:
-            raise RecorderError("the recorder does not answer") from None
         finally:
             self._client = None
             await client.close()
@@ -199,11 +195,10 @@ class RecorderSupervisor:
     async def _ping(self, client: RecorderClient) -> None:
         while True:
             await asyncio.sleep(PING_S)
-            async with asyncio.timeout(HUNG_S):
-                self._take(await client.command("status"))
+            self._take(await client.command("status", timeout=HUNG_S))
 
     async def _reconcile(self, client: RecorderClient) -> None:
-        async with self._turn, asyncio.timeout(HUNG_S):
+        async with self._turn:
             status = await client.command("status")
             wanted = self.wanted
             if wanted.finish:
