@@ -59,6 +59,8 @@ class Replica:
                     if entry["seq"] > self.seq:
                         self._early[entry["seq"]] = entry
                 return self._advance()
+            case "pong" if self.ready and message["seq"] > self.seq and not self._early:
+                return [{"type": "gap", "after": self.seq}]
             case "host":
                 self.host_here = message["here"]
         return []

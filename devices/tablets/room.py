@@ -166,7 +166,8 @@ class TabletRoom:
         if not member.greeted:
             raise NotNowError("no_hello", "Say hello first.")
         if isinstance(message, m.Ping):
-            member.tell("pong", t=message.t, room=self._now())
+            seq = self.lesson.seq if self.lesson else 0
+            member.tell("pong", t=message.t, room=self._now(), seq=seq)
             await self._heard(member, message.visible, message.battery)
             return
         lesson = self.lesson

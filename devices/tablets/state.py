@@ -50,18 +50,13 @@ def apply(state: State, entry: Entry) -> None:
 
 
 def snapshot(state: State) -> tuple[State, list[State]]:
-    """Splits `state` for the wire: itself with only the current page's ink, and the other pages'.
+    """Splits `state` for the wire: itself without ink, and each page's ink, the current first.
 
     Returns the head and a list of `{"page", "strokes"}`.
     """
-    head = {**state, "ink": {}}
-    rest = []
-    for page, strokes in state["ink"].items():
-        if page == state["page"]:
-            head["ink"][page] = strokes
-        else:
-            rest.append({"page": page, "strokes": strokes})
-    return copy.deepcopy(head), copy.deepcopy(rest)
+    head = copy.deepcopy({**state, "ink": {}})
+    pages = sorted(state["ink"], key=lambda page: page != state["page"])
+    return head, [{"page": page, "strokes": copy.deepcopy(state["ink"][page])} for page in pages]
 
 
 def _begin(state: State, entry: Entry) -> None:

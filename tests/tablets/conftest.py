@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import aiomqtt
 import pytest
 
 from controller.tablet_store import TabletStore
+from devices.tablets.access import BrokerAccess, first_config
 from devices.tablets.clock import room_ms
 from devices.tablets.member import Member
-from devices.tablets.pairing import Tablet
+from devices.tablets.mqtt import MqttTablets
+from devices.tablets.pairing import Paired, Tablet
 from devices.tablets.replica import Replica
 from devices.tablets.room import TabletRoom
+from devices.transports.mqtt import MqttLink
+
+PLUGIN = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
 
 
 class Listener(Member):
@@ -117,3 +125,148 @@ def until() -> Callable[..., Any]:
         return value
 
     return wait
+
+
+class Broker:
+    """A real Mosquitto with the dynamic security plugin, on a free port of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.user, self.password = folder, "daemon", "the daemon's own"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        (folder / "security.json").write_text(json.dumps(first_config(self.user, self.password)))
+        (folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous false\nuser root\n"
+            f"plugin {PLUGIN}\nplugin_opt_config_file {folder / 'security.json'}\n"
+            "max_packet_size 131072\nmax_inflight_messages 200\nmax_queued_messages 5000\n"
+        )
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *("mosquitto", "-c", str(self.folder / "mosquitto.conf")),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(30):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.02)
+
+    async def stop(self) -> None:
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    if PLUGIN is None:
+        pytest.skip("mosquitto's dynamic security plugin is not installed")
+    broker = Broker(tmp_path)
+    await broker.start()
+    yield broker
+    await broker.stop()
+
+
+@pytest.fixture
+async def door(room: TabletRoom, broker: Broker) -> AsyncIterator[MqttTablets]:
+    link = MqttLink("127.0.0.1", broker.port, broker.user, broker.password, "daemon")
+    await link.start()
+    assert await link.wait_connected()
+    door = MqttTablets(room, link, BrokerAccess(link, room.room))
+    await door.start()
+    yield door
+    await door.stop()
+    await link.stop()
+
+
+class NativeTablet:
+    """A tablet of its own over MQTT: connects, says hello, keeps a replica."""
+
+    def __init__(self, port: int, room: str, paired: Paired) -> None:
+        self.port, self.base, self.paired = port, f"classroom/{room}", paired
+        self.replica = Replica()
+        self.heard: list[dict[str, Any]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._client: aiomqtt.Client | None = None
+
+    @property
+    def own(self) -> str:
+        return f"{self.base}/tablets/{self.paired.tablet.id}"
+
+    def client(self, **other: Any) -> aiomqtt.Client:
+        ident = self.paired.tablet.id
+        fields = {"username": ident, "password": self.paired.credential, "identifier": ident}
+        will = aiomqtt.Will(f"{self.own}/presence", "offline", qos=1, retain=True)
+        return aiomqtt.Client(
+            "127.0.0.1",
+            self.port,
+            will=will,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            **(fields | other),
+        )
+
+    async def connect(self) -> None:
+        up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(up))
+        await up
+
+    async def _run(self, up: asyncio.Future[None]) -> None:
+        try:
+            async with self.client() as client:
+                self._client = client
+                for topic in ("class/log", "class/now"):
+                    await client.subscribe(f"{self.base}/{topic}", qos=1)
+                await client.subscribe(f"{self.own}/down", qos=1)
+                await self.put(self.replica.hello())
+                up.set_result(None)
+                async for message in client.messages:
+                    self.heard.append(json.loads(bytes(message.payload)))
+                    for reply in self.replica.take(bytes(message.payload)):
+                        await self.put(reply)
+        except Exception as error:
+            if not up.done():
+                up.set_exception(error)
+        finally:
+            self._client = None
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None
+
+    async def say(self, kind: str, **fields: Any) -> None:
+        await self.put({"type": kind, **fields})
+
+    async def put(self, message: dict[str, Any]) -> None:
+        assert self._client
+        await self._client.publish(f"{self.own}/up", json.dumps(message), qos=1)
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture
+async def native(
+    room: TabletRoom, door: MqttTablets, broker: Broker
+) -> AsyncIterator[Callable[..., Any]]:
+    """Pairs a native tablet; connects it unless told not to."""
+    made: list[NativeTablet] = []
+
+    async def take(name: str, role: Any = "student", *, connect: bool = True) -> NativeTablet:
+        paired = await room.pairing.redeem(room.pairing.pair_set([name], role).text, "127.0.0.1")
+        await door.grant(paired.tablet.id, paired.credential)
+        tablet = NativeTablet(broker.port, room.room, paired)
+        made.append(tablet)
+        if connect:
+            await tablet.connect()
+        return tablet
+
+    yield take
+    for tablet in made:
+        await tablet.close()

@@ -1,0 +1,121 @@
+"""Who may do what at the broker: a login per tablet, by Mosquitto's dynamic security plugin.
+
+Topics are granted literally, per tablet: a tablet writes its own `up` and `presence` and hears its
+own `down` and what the class hears. A wildcard is not among the granted filters, so subscribing
+to one is refused. A login is bound to its client id, so that nobody takes another's connection
+over. Commands go to `$CONTROL/dynamic-security/v1` (mosquitto-dynamic-security, Mosquitto 2.0).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from typing import Any, Protocol
+
+CONTROL = "$CONTROL/dynamic-security/v1"
+CLASS_TOPICS = ("log", "now", "page")
+ITERATIONS = 101
+"""The plugin's own number; a 256-bit random value needs no slow hash."""
+
+
+class Publisher(Protocol):
+    """The part of an MQTT connection that this needs; it may administer the broker."""
+
+    async def publish(
+        self, topic: str, payload: str | bytes, *, qos: int = 1, retain: bool = False
+    ) -> None: ...
+
+
+def topics(room: str, tablet: str) -> dict[str, str]:
+    """The topics of one tablet: up, down, presence."""
+    return {
+        each: f"classroom/{room}/tablets/{tablet}/{each}" for each in ("up", "down", "presence")
+    }
+
+
+def first_config(name: str, password: str) -> dict[str, Any]:
+    """The plugin's first file for a broker of our own: the daemon may do all, others nothing."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ITERATIONS)
+    everything = ("publishClientSend", "publishClientReceive", "subscribePattern")
+    acls = [
+        {"acltype": acl, "topic": topic, "allow": True}
+        for acl in (*everything, "unsubscribePattern")
+        for topic in ("#", "$CONTROL/#")
+    ]
+    return {
+        "defaultACLAccess": {
+            "publishClientSend": False,
+            "publishClientReceive": False,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "clients": [
+            {
+                "username": name,
+                "password": base64.b64encode(digest).decode(),
+                "salt": base64.b64encode(salt).decode(),
+                "iterations": ITERATIONS,
+                "roles": [{"rolename": "daemon"}],
+            }
+        ],
+        "roles": [{"rolename": "daemon", "acls": acls}],
+    }
+
+
+class BrokerAccess:
+    """Gives and takes tablets' logins at the broker. The login's name is the tablet's id."""
+
+    def __init__(self, publisher: Publisher, room: str) -> None:
+        self._publisher, self._room = publisher, room
+
+    async def grant(self, tablet: str, credential: str) -> None:
+        """Lets `tablet` in with `credential` as its password; an older login is replaced."""
+        own = topics(self._room, tablet)
+        heard = [own["down"], *(f"classroom/{self._room}/class/{each}" for each in CLASS_TOPICS)]
+        acls = [
+            *(_allow("publishClientSend", own[each]) for each in ("up", "presence")),
+            *(_allow("subscribeLiteral", topic) for topic in heard),
+            *(_allow("publishClientReceive", topic) for topic in heard),
+        ]
+        await self._command(
+            {"command": "deleteClient", "username": tablet},
+            {"command": "deleteRole", "rolename": _role(tablet)},
+            {"command": "createRole", "rolename": _role(tablet), "acls": acls},
+            {
+                "command": "createClient",
+                "username": tablet,
+                "password": credential,
+                "clientid": tablet,
+                "roles": [{"rolename": _role(tablet)}],
+            },
+        )
+
+    async def withdraw(self, *tablets: str) -> None:
+        """Takes logins back; a connection that stands is ended."""
+        for tablet in tablets:
+            await self._command(
+                {"command": "deleteClient", "username": tablet},
+                {"command": "deleteRole", "rolename": _role(tablet)},
+            )
+
+    async def suspend(self, tablet: str) -> None:
+        """Ends the connection and refuses new ones until `readmit`."""
+        await self._command({"command": "disableClient", "username": tablet})
+
+    async def readmit(self, tablet: str) -> None:
+        """Ends a suspension."""
+        await self._command({"command": "enableClient", "username": tablet})
+
+    async def _command(self, *commands: dict[str, Any]) -> None:
+        await self._publisher.publish(CONTROL, json.dumps({"commands": commands}), qos=1)
+
+
+def _allow(acl: str, topic: str) -> dict[str, Any]:
+    return {"acltype": acl, "topic": topic, "allow": True}
+
+
+def _role(tablet: str) -> str:
+    return f"tablet-{tablet}"

@@ -1,0 +1,186 @@
+"""The way in over MQTT, against a real Mosquitto: it works, and it keeps tablets apart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import aiomqtt
+import pytest
+
+PAGES = [
+    {"id": f"p{n}", "kind": "image", "title": "", "url": None, "image": f"/{n}"} for n in "abc"
+]
+
+
+@pytest.fixture
+async def lesson(room: Any) -> Any:
+    lesson = await room.open("c1", "Physics")
+    await lesson.put("deck", {"deck": {"id": "d", "title": "Deck"}, "pages": PAGES})
+    return lesson
+
+
+async def hears(client: aiomqtt.Client, topic: str) -> bool:
+    """Whether the broker grants a subscription."""
+    with contextlib.suppress(aiomqtt.MqttError):
+        codes = await client.subscribe(topic, qos=1)
+        return all(getattr(code, "value", code) < 128 for code in codes)
+    return False
+
+
+async def test_native_tablets_follow_and_answer(
+    lesson: Any, native: Any, seat: Any, until: Any
+) -> None:
+    teacher, ada = await native("T", "lecturer"), await native("Ada")
+    page_user = await seat("Bob")
+    await until(lambda: ada.replica.ready and teacher.replica.ready)
+    await teacher.say("turn", id="t1", page="pb")
+    await until(lambda: ada.replica.state["page"] == "pb")
+    await teacher.say("ask", id="a1", questions=[{"id": "q", "kind": "number", "text": "?"}])
+    await until(lambda: ada.replica.state["questions"])
+    for _ in range(3):
+        await ada.say("answer", id="x", session="c1", question="q", value=4)
+    await until(lambda: sum(m["type"] == "saved" for m in ada.heard) == 3)
+    assert lesson.result("q")["answered"] == 1
+    assert page_user.replica.state == lesson.state == ada.replica.state
+    assert not any(m["type"] in ("results", "seats") for m in ada.heard)
+    assert any(m["type"] == "seats" for m in teacher.heard)
+
+
+async def test_a_broker_restart_loses_nothing(
+    lesson: Any, native: Any, broker: Any, door: Any, seat: Any, until: Any
+) -> None:
+    teacher, ada = await seat("T", "lecturer"), await native("Ada")
+    await until(lambda: ada.replica.ready)
+    await broker.stop()
+    await until(lambda: not ada.connected)
+    await teacher.say("turn", page="pc")
+    await broker.start()
+    await until(lambda: door._link.connected)
+    await ada.connect()
+    await until(lambda: ada.replica.seq == lesson.seq)
+    assert ada.replica.state == lesson.state
+
+
+async def test_a_missed_last_entry_is_noticed_by_the_heartbeat(
+    lesson: Any, native: Any, door: Any, room: Any, until: Any
+) -> None:
+    ada = await native("Ada")
+    await until(lambda: ada.replica.ready)
+    room.broadcasts.remove(door._broadcast)
+    await lesson.put("mode", {"mode": "free"})
+    room.broadcasts.append(door._broadcast)
+    await ada.say("ping", t=1.0)
+    await until(lambda: ada.replica.state["mode"] == "free")
+
+
+async def test_a_tablet_cannot_speak_or_listen_for_another(
+    lesson: Any, native: Any, room: Any, door: Any, until: Any
+) -> None:
+    ada, eve = await native("Ada"), await native("Eve", connect=False)
+    await until(lambda: ada.replica.ready)
+    lesson_before = lesson.seq
+    await lesson.keep_questions([])
+    async with eve.client() as client:
+        forged = json.dumps({"type": "hand", "id": "h", "up": True})
+        for topic in (
+            f"{ada.own}/up",
+            f"{ada.own}/down",
+            f"{ada.own}/presence",
+            f"{eve.own}/down",
+            f"{eve.base}/class/log",
+            f"{eve.base}/class/page",
+            f"{eve.base}/devices/projector/set",
+            f"{eve.base}/session/set",
+            f"{eve.base}/state",
+            "homeassistant/switch/x/config",
+            "$CONTROL/dynamic-security/v1",
+        ):
+            with contextlib.suppress(aiomqtt.MqttError):
+                await client.publish(topic, forged, qos=1, timeout=5)
+        for topic in (
+            "#",
+            "+/+/tablets/+/up",
+            f"{ada.own}/up",
+            f"{ada.own}/down",
+            f"{eve.base}/tablets/+/down",
+            f"{eve.base}/#",
+            f"{eve.base}/class/+",
+            f"{eve.base}/devices/projector/state",
+            "$SYS/#",
+            "$CONTROL/dynamic-security/v1/response",
+            f"$share/g/{eve.base}/class/log",
+        ):
+            assert not await hears(client, topic), topic
+        assert await hears(client, f"{eve.own}/down")
+        # Had a forgery got through, it would stand before this answer in Ada's own queue.
+        await ada.say("ping", t=5.0)
+        await until(lambda: any(m["type"] == "pong" for m in ada.heard))
+    assert ada.connected
+    assert not lesson.hands
+    assert lesson.seq == lesson_before
+    ada_id, eve_id = ada.paired.tablet.id, eve.paired.tablet.id
+    for stolen in (
+        {"identifier": ada_id},
+        {"username": ada_id},
+        {"username": None, "password": None},
+        {"password": "wrong", "identifier": eve_id},
+    ):
+        with pytest.raises(aiomqtt.MqttError):
+            async with eve.client(**stolen):
+                pass
+    assert ada.connected
+
+
+async def test_a_student_cannot_do_what_is_the_lecturers(
+    lesson: Any, native: Any, until: Any
+) -> None:
+    eve = await native("Eve")
+    await until(lambda: eve.replica.ready)
+    before = lesson.seq
+    await eve.say("turn", id="t", page="pc")
+    await eve.say("ask", id="a", questions=[{"id": "q", "kind": "number", "text": "?"}])
+    await eve.say("ink", id="i", page="pa", stroke="k", part=0, points="AAAA")
+    await until(lambda: sum(m["type"] == "refused" for m in eve.heard) == 3)
+    assert lesson.seq == before
+
+
+async def test_a_revoked_tablet_is_cut_off_and_stays_out(
+    lesson: Any, native: Any, room: Any, until: Any
+) -> None:
+    eve = await native("Eve")
+    await until(lambda: eve.replica.ready)
+    await room.pairing.revoke(eve.paired.tablet.id)
+    await until(lambda: not eve.connected)
+    with pytest.raises(aiomqtt.MqttError):
+        await eve.connect()
+
+
+async def test_a_flood_is_cut_off_and_hurts_nobody(lesson: Any, native: Any, until: Any) -> None:
+    ada, eve = await native("Ada"), await native("Eve")
+    await until(lambda: ada.replica.ready and eve.replica.ready)
+    with contextlib.suppress(aiomqtt.MqttError, AssertionError):
+        for number in range(5000):
+            await eve.say("ping", t=number)
+    await until(lambda: not eve.connected)
+    await ada.say("ping", t=7.0)
+    await until(lambda: any(m["type"] == "pong" and m["t"] == 7.0 for m in ada.heard))
+
+
+async def test_oversized_and_hostile_packets_change_nothing(
+    lesson: Any, native: Any, until: Any
+) -> None:
+    ada, eve = await native("Ada"), await native("Eve", connect=False)
+    await until(lambda: ada.replica.ready)
+    before = lesson.seq
+    hostile = [b"\xff" * 70_000, b"[" * 60_000, b"{}", b"\x00", b'{"type":"answer"}', b"null"]
+    for payload in [*hostile, b"x" * 300_000]:
+        with contextlib.suppress(aiomqtt.MqttError):
+            async with eve.client() as client:
+                await client.publish(f"{eve.own}/up", payload, qos=1, timeout=3)
+                await asyncio.sleep(0)
+    await ada.say("ping", t=1.0)
+    await until(lambda: any(m["type"] == "pong" for m in ada.heard))
+    assert lesson.seq == before
