@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -32,14 +33,15 @@ class FeedChild:
         arguments: Sequence[str],
         *,
         limit: int,
+        nice: int = 0,
         on_event: Callable[[FeedChild, dict[str, Any]], None],
         on_end: Callable[[FeedChild, int], None],
     ) -> None:
-        """`limit` is how many bytes may wait in memory."""
+        """`limit` is how many bytes may wait in memory; `nice` lowers its claim on the CPU."""
         self.module = module
         self.overflowed = False
         self._arguments = list(arguments)
-        self._limit = limit
+        self._limit, self._nice = limit, nice
         self._on_event, self._on_end = on_event, on_end
         self._process: subprocess.Popen[bytes] | None = None
         self._queue: list[bytes] = []
@@ -60,6 +62,8 @@ class FeedChild:
             stdout=subprocess.PIPE,
             bufsize=0,
         )
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, self._nice)
         threading.Thread(target=self._write, name=f"{self.module}-in", daemon=True).start()
         threading.Thread(target=self._read, name=f"{self.module}-out", daemon=True).start()
 
@@ -84,11 +88,6 @@ class FeedChild:
         with self._state:
             if self._queue:
                 self._state.notify_all()
-
-    def wait_for_room(self, timeout: float) -> None:
-        """Waits until less than half of the limit is queued: back-pressure for fast files."""
-        with self._state:
-            self._state.wait_for(lambda: self._ended or self._waiting < self._limit // 2, timeout)
 
     def stuck_for(self) -> float:
         """Seconds for which the child has not taken what is being written to it."""

@@ -1,15 +1,45 @@
 """The recorder's control socket: what is said over it, the client, and the launcher.
 
-JSON lines over a Unix socket, versioned. This module loads no codec.
+JSON lines over a Unix socket, versioned. A request `{"id", "protocol", "command", "args"}` is
+answered by `{"id", "ok", "status"}` or `{"id", "ok", "error"}`; what the recorder tells unasked is
+`{"event": RecorderEvent}`. This module loads no codec.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recorder.lock import writer
+from recorder.recording import RecordingError, read_manifest
+
+log = logging.getLogger(__name__)
 
 PROTOCOL = 1
+MAX_LINE = 1 << 20
+LOG = "recorder.log"
+_SOCKET_PATH_MAX = 107
+_EVENTS_KEPT = 1000
+
+
+class RecorderError(Exception):
+    """The recorder cannot be started, reached or told something. The text is for a person."""
+
 
 RecorderState = Literal["starting", "recording", "paused", "finishing", "finished", "failed"]
 
@@ -63,3 +93,287 @@ class RecorderEvent(BaseModel):
 
     kind: Literal["status", "levels", "fact", "marker"]
     data: dict[str, Any]
+
+
+class Running(BaseModel):
+    """A recorder process that is alive, as it announced itself in the run directory."""
+
+    recording: str
+    pid: int
+    started_ticks: int
+    socket: Path
+    folder: Path
+
+
+def socket_path(run_dir: Path, recording_id: str) -> Path:
+    """Where the recorder of a recording listens. Raises RecorderError when the path is too long."""
+    path = run_dir / f"{recording_id}.sock"
+    if len(os.fsencode(path)) > _SOCKET_PATH_MAX:
+        raise RecorderError(
+            f"{path}: a socket's path may have {_SOCKET_PATH_MAX} bytes; shorten the run directory"
+        )
+    return path
+
+
+def announcement_path(run_dir: Path, recording_id: str) -> Path:
+    """The file in which a recorder says that it runs."""
+    return run_dir / f"{recording_id}.json"
+
+
+def started_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None when there is no such process.
+
+    With the pid it identifies a process for good: a pid alone is used again.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def running(run_dir: Path) -> list[Running]:
+    """The recorders of this run directory that are alive, stopped ones (SIGSTOP) included."""
+    found = []
+    for path in sorted(run_dir.glob("*.json")) if run_dir.is_dir() else ():
+        try:
+            process = Running.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        if started_ticks(process.pid) == process.started_ticks:
+            found.append(process)
+    return found
+
+
+def _is_recorder(pid: int) -> bool:
+    return b"recorder.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
+    """Kills a recorder process, also a stopped one, and returns once it is gone.
+
+    A process that is not a recorder is left alone: the pid was used again. Raises RecorderError
+    when it cannot be killed or does not go, as when a disk hangs; nobody may start a second
+    writer then.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not _is_recorder(pid):
+            return
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not await asyncio.to_thread(poll.poll, timeout * 1000):
+            raise RecorderError(
+                f"the recorder process {pid} was killed and does not end; look at the disk it "
+                "writes to, then try again"
+            )
+    except (ProcessLookupError, FileNotFoundError):
+        return
+    except PermissionError as error:
+        raise RecorderError(f"the recorder process {pid} may not be ended: {error}") from error
+    finally:
+        os.close(handle)
+
+
+async def launch(
+    folder: Path,
+    run_dir: Path,
+    *,
+    python: str = sys.executable,
+    env: Mapping[str, str] | None = None,
+    program: bool = True,
+) -> int:
+    """Starts the recorder process of a recording and returns its pid at once.
+
+    It lives in its own systemd unit where this process is a unit itself, else in its own session,
+    and outlives this process either way. Its messages go to FOLDER/recorder.log. Without
+    `program` only the tracks are made. Raises RecorderError when the recording is being written
+    already (kill_and_confirm that process first) or the process cannot be started.
+    """
+    if (holder := writer(folder)) is not None:
+        raise RecorderError(
+            f"{folder.name} is being written by process {holder}; that one must be ended first"
+        )
+    try:
+        recording_id = read_manifest(folder).id
+        os.makedirs(run_dir, mode=0o750, exist_ok=True)  # noqa: PTH103
+        socket_path(run_dir, recording_id)
+        command = [python, "-m", "recorder.process", str(folder), "--run-dir", str(run_dir)]
+        command += [] if program else ["--no-program"]
+        environment = {**os.environ, **(env or {})}
+        pid = None
+        if _has_systemd():
+            pid = await asyncio.to_thread(_start_unit, recording_id, command, folder, environment)
+        return pid or _start_session(command, folder, environment)
+    except (OSError, RecordingError) as error:
+        raise RecorderError(f"the recorder of {folder.name} does not start: {error}") from error
+
+
+def _has_systemd() -> bool:
+    return (
+        "INVOCATION_ID" in os.environ
+        and Path("/run/systemd/system").is_dir()
+        and shutil.which("systemd-run") is not None
+    )
+
+
+def _start_unit(
+    recording_id: str, command: list[str], folder: Path, environment: Mapping[str, str]
+) -> int | None:
+    """Starts a transient unit; None when systemd does not let us."""
+    unit = f"classroomd-recorder-{recording_id}-{time.time_ns() // 1_000_000}.service"
+    logfile = folder / LOG
+    started = [
+        *("systemd-run", "--quiet", "--collect", f"--unit={unit}"),
+        f"--property=StandardOutput=append:{logfile}",
+        f"--property=StandardError=append:{logfile}",
+        *(f"--property={key}={value}" for key, value in (("User", os.getuid()),)),
+        f"--working-directory={Path.cwd()}",
+        *(f"--setenv={name}" for name in environment),  # values stay off the command line
+        *command,
+    ]
+    try:
+        subprocess.run(started, env=dict(environment), check=True, capture_output=True, timeout=5.0)
+        shown = subprocess.run(
+            ["systemctl", "show", "--property=MainPID", "--value", unit],
+            check=True,
+            capture_output=True,
+            timeout=5.0,
+        )
+        return int(shown.stdout) or None
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        log.warning("no unit of its own for the recorder (%s); it gets a session", error)
+        return None
+
+
+def _start_session(command: list[str], folder: Path, environment: Mapping[str, str]) -> int:
+    logfile = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=logfile,
+            stderr=logfile,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    finally:
+        os.close(logfile)
+    # asyncio's own subprocess would kill it when the loop closes; this only collects its status.
+    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+    return process.pid
+
+
+class RecorderClient:
+    """A connection to one recorder process. `status` is the last one heard."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer_: asyncio.StreamWriter) -> None:
+        """Use `connect`."""
+        self.status: RecorderStatus | None = None
+        self._reader, self._writer = reader, writer_
+        self._next = 0
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._events: asyncio.Queue[RecorderEvent | None] = asyncio.Queue()
+        self._closed = False
+        self._task = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def connect(cls, run_dir: Path, recording_id: str, timeout: float = 5.0) -> Self:
+        """Connects, waiting for a recorder that is just starting, and asks for its status.
+
+        Raises RecorderError when it is not there or does not answer in `timeout` seconds.
+        """
+        path = socket_path(run_dir, recording_id)
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            try:
+                streams = await asyncio.open_unix_connection(path, limit=MAX_LINE)
+                break
+            except OSError as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise RecorderError(
+                        f"the recorder of {recording_id} cannot be reached: {error.strerror}"
+                    ) from error
+                await asyncio.sleep(0.02)
+        client = cls(*streams)
+        try:
+            left = max(0.1, deadline - asyncio.get_running_loop().time())
+            await client.command("status", timeout=left)
+        except RecorderError:
+            await client.close()
+            raise
+        return client
+
+    async def command(self, name: str, *, timeout: float = 10.0, **args: Any) -> RecorderStatus:
+        """Says a command and returns the recorder's status after it.
+
+        Raises RecorderError with the recorder's refusal, or when it is gone or does not answer.
+        """
+        if self._closed:
+            raise RecorderError("the recorder has ended")
+        self._next += 1
+        number = self._next
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        request = {"id": number, "protocol": PROTOCOL, "command": name, "args": args}
+        try:
+            self._writer.write(json.dumps(request).encode() + b"\n")
+            async with asyncio.timeout(timeout):
+                await self._writer.drain()
+                reply = await answer
+        except TimeoutError:
+            raise RecorderError(f"the recorder did not answer {name!r} in {timeout:g} s") from None
+        except OSError as error:
+            raise RecorderError("the recorder has ended") from error
+        finally:
+            self._answers.pop(number, None)
+        if not reply.get("ok"):
+            raise RecorderError(str(reply.get("error") or f"the recorder refused {name!r}"))
+        self.status = RecorderStatus.model_validate(reply["status"])
+        return self.status
+
+    async def events(self) -> AsyncIterator[RecorderEvent]:
+        """What the recorder tells unasked; ends when the connection closes."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def _listen(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                self._take(line)
+        except (OSError, ValueError) as error:
+            log.warning("the recorder's answer cannot be read: %s", error)
+        finally:
+            self._closed = True
+            for answer in self._answers.values():
+                if not answer.done():
+                    answer.set_exception(RecorderError("the recorder has ended"))
+            self._events.put_nowait(None)
+
+    def _take(self, line: bytes) -> None:
+        message = json.loads(line)
+        if "event" not in message:
+            answer = self._answers.get(message.get("id"))
+            if answer is not None and not answer.done():
+                answer.set_result(message)
+            return
+        event = RecorderEvent.model_validate(message["event"])
+        if event.kind == "status":
+            self.status = RecorderStatus.model_validate(event.data)
+        if event.kind == "levels" and self._events.qsize() > _EVENTS_KEPT // 10:
+            return  # nobody listens: levels are stale at once
+        while self._events.qsize() > _EVENTS_KEPT:
+            self._events.get_nowait()
+        self._events.put_nowait(event)

@@ -233,11 +233,6 @@ class Feeds:
                     child.put(message)
                     child.flush()
 
-    def wait_for_room(self, timeout: float) -> None:
-        program = self._program
-        if program is not None:
-            program.wait_for_room(timeout)
-
 
 def _command(name: str, t: float, **arguments: object) -> bytes:
     return feed.encode(feed.Command(name, {"t": t, **arguments}))

@@ -74,7 +74,6 @@ PRODUCTS = "products"
 DELIVERIES = "deliveries"
 LECTURE = "lecture.mp4"
 QUARANTINE = "quarantine"
-WRITER_LOCK = ".writer.lock"
 FIRST_MANIFEST = ".recording.first.json"
 _MANIFEST_LOCK = ".manifest.lock"
 
@@ -356,7 +355,7 @@ def create(
         folder.mkdir(mode=0o750)
         for part in (TRACKS, LIVE, PRODUCTS, DELIVERIES):
             (folder / part).mkdir(mode=0o750)
-        (folder / FIRST_MANIFEST).write_bytes(_dump(manifest))
+        write_durably(folder / FIRST_MANIFEST, _dump(manifest))
         write_durably(folder / MANIFEST, _dump(manifest))
         sync_directory(root)
     except OSError as error:

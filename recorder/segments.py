@@ -1,7 +1,7 @@
 """Segments: the crash-safe files of a track, and the syncer that makes them durable.
 
 A segment is a fragmented MP4 (Matroska where MP4 cannot hold the codec) whose packets carry class
-time. Each fragment of a quarter second reaches the kernel as soon as it is whole, and the disk
+time. Each fragment of a tenth of a second reaches the kernel as soon as it is whole, and the disk
 within a second, so that a killed process or a power cut takes no more than that.
 """
 
@@ -31,7 +31,7 @@ from recorder.recording import sync_directory
 log = logging.getLogger(__name__)
 
 US = Fraction(1, 1_000_000)
-FRAGMENT_US = 250_000
+FRAGMENT_US = 100_000
 _MP4_CODECS = frozenset(
     {"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"}
 )
@@ -220,7 +220,7 @@ class SegmentWriter:
         matroska = path.suffix == ".mkv"
         options = {"flush_packets": "1", "max_interleave_delta": "100000"}
         if matroska:
-            options |= {"cluster_time_limit": "250"}
+            options |= {"cluster_time_limit": "100"}
         else:
             options |= {
                 "movflags": "empty_moov+default_base_moof+frag_discont+skip_trailer",

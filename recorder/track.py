@@ -85,8 +85,9 @@ class Track:
         # Class seconds up to which the source is on disk, while nothing is being written.
         self._missing_from: float | None = self._last_end()
         self._awaited = True
-        self.first_end = self._missing_from
-        self.first_start = self._first_start()
+        self._from_us = 0
+        # Class seconds of what an earlier run of the process left on disk.
+        self.found_start, self.found_end = self._first_start(), self._missing_from
 
     def _last_end(self) -> float | None:
         for _, path in reversed(segment_files(self._folder)):
@@ -116,6 +117,8 @@ class Track:
 
     def changed(self, state: SourceState, detail: str = "") -> None:
         with self._lock:
+            if self._closed:
+                return
             if state in ("lost", "ended"):
                 self._end_segment()
             before = self.status.state
@@ -139,7 +142,7 @@ class Track:
             last = self._dts.get(sample.stream)
             self._dts[sample.stream] = sample.dts
             self._feeds.sample(self.id, sample)
-            if self._paused or self._blocked or sample.dts < 0:
+            if self._paused or self._blocked or sample.dts < self._from_us:
                 return
             if last is not None and sample.dts - last > STILL * US:
                 self._mark_gap(last / US, sample.dts / US)
@@ -231,13 +234,14 @@ class Track:
             self._paused = True
             self._missing_from = None
 
-    def resume(self) -> None:
-        """Goes on: sound at once, the picture from the next key frame.
+    def resume(self, t: float) -> None:
+        """Goes on at class second `t`: sound at once, the picture from the next key frame.
 
         The frames before that lie in the pause; they must not reach the disk.
         """
         with self._lock:
             self._paused = False
+            self._from_us = round(t * US)
 
     def check(self) -> None:
         """Called once a second: notices a source that is connected and says nothing."""
@@ -285,7 +289,7 @@ class Track:
 
 
 def trim(folder: Path, end: float) -> None:
-    """Cuts a track at `end` (class seconds), to a quarter second, without copying packets."""
+    """Cuts a track at `end` (class seconds), to a fragment, without copying packets."""
     changed = False
     for _, path in segment_files(folder):
         found = span(path)

@@ -11,23 +11,23 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from recorder import feed
-from recorder.recording import SourceSpec
-from recorder.sources import Sink
 from recorder.sources.open import Address
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the children start before anything that is slow to load
     from recorder.clock import ClassClock
+    from recorder.manifest import SourceSpec
+    from recorder.sources import Sink
 
 log = logging.getLogger(__name__)
 
 FIRST_FEED, NEXT_FEED = 20.0, 5.0
 
 
-def spawn(spec: SourceSpec, address: Address) -> subprocess.Popen[bytes]:
+def spawn(address: Address, source: str, role: str) -> subprocess.Popen[bytes]:
     """Starts the child of a source. Its messages go to this process's standard error."""
     assert address.child is not None
     return subprocess.Popen(
-        [sys.executable, "-m", address.child, spec.url, "--id", spec.id, "--role", spec.role],
+        [sys.executable, "-m", address.child, address.url, "--id", source, "--role", role],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
@@ -89,7 +89,8 @@ class ChildSource(threading.Thread):
             self._heard, self._patience = time.monotonic(), FIRST_FEED
             began = time.monotonic()
             try:
-                child = self._child = self._child or spawn(self._spec, self._address)
+                child = self._child or spawn(self._address, self._spec.id, self._spec.role)
+                self._child = child
                 ran |= self._read(child)
                 code = child.wait()
                 detail = f"its process ended (status {code})"

@@ -1,0 +1,111 @@
+"""The end of a class: tracks are cut, the lecture is made whole, the manifest is completed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from recorder.recording import Life, RecordingError, lecture_spans
+
+if TYPE_CHECKING:
+    from recorder.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+SILENT_PROGRAM = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`error` is None when the recording is ready."""
+
+    error: str | None = None
+
+
+async def finish(recorder: Recorder, end: float, lag: float) -> Outcome:
+    """Ends the recording at class second `end`. Never raises for what one part of it cannot do."""
+    recording, crew = recorder.recording, recorder.crew
+    crew.end()
+    if not any(marker.kind == "end" for marker in recording.markers()):
+        await recorder.mark("end", end)
+    # What was on its way when End was pressed still belongs to the lecture.
+    await asyncio.sleep(max(0.0, end + lag - recorder.now()) if recorder.tracks else 0.0)
+    recorder.feeds.tick(round(end * 1e6))
+    recorder.feeds.command("finish", end)
+    recorder.stop_sources()
+    await asyncio.gather(*(asyncio.to_thread(t.close, end) for t in recorder.tracks.values()))
+    tracks = {name: track.summary() for name, track in recorder.tracks.items()}
+    error = await _lecture(recorder)
+    fields: dict[str, Any] = {
+        "life": Life.FAILED if error else Life.READY,
+        "ended": datetime.now(UTC),
+        "duration_s": round(sum(b - a for a, b in lecture_spans(recording.markers(), end)), 3),
+        "error": error,
+    }
+    if tracks:
+        fields["tracks"] = tracks
+    try:
+        fields["measured"] = recording.manifest.measured | _measured(recorder)
+        await asyncio.to_thread(recording.update, **fields)
+    except (OSError, RecordingError) as problem:
+        log.exception("the manifest could not be completed")
+        return Outcome(str(problem))
+    return Outcome(error)
+
+
+def _measured(recorder: Recorder) -> dict[str, Any]:
+    if not recorder.sources:
+        return {}
+    clocks = {name: source.measured() for name, source in recorder.sources.items()}
+    return {
+        "first_frame_ms": recorder.first_frame_ms(),
+        "sources": {name: found for name, found in clocks.items() if found},
+    }
+
+
+async def _lecture(recorder: Recorder) -> str | None:
+    """Waits for the program, or has production make the lecture. Returns what went wrong."""
+    recording, crew = recorder.recording, recorder.crew
+    if crew.has_program:
+        await _wait_for_program(recorder)
+    if recording.lecture.exists() or (crew.program_state == "off" and not recorder.renders):
+        return None
+    folder = recording.folder
+    if not any(folder.glob("tracks/*/*.m*")):
+        return "nothing was recorded: no source delivered anything"
+    log.info("the lecture is made whole from its parts and the tracks")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "recorder.production.finish", str(folder)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    status = await process.wait()
+    if status != 0 or not recording.lecture.exists():
+        return (
+            f"the lecture could not be made (status {status}); the tracks are whole: "
+            f"run `classroomd produce {folder.name}`"
+        )
+    return None
+
+
+async def _wait_for_program(recorder: Recorder) -> None:
+    """Until it has finished or died, or has said nothing for half a minute."""
+    crew = recorder.crew
+    loop = asyncio.get_running_loop()
+    crew.heard = loop.time()
+    while not crew.program_gone.is_set():
+        left = crew.heard + SILENT_PROGRAM - loop.time()
+        if left <= 0:
+            log.warning("the program does not finish; it is ended")
+            crew.stop()
+            return
+        try:
+            async with asyncio.timeout(left):
+                await crew.program_gone.wait()
+        except TimeoutError:
+            continue

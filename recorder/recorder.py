@@ -1,0 +1,491 @@
+"""One class being recorded: sources to tracks, feeds to the children, and the state of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from recorder import salvage
+from recorder.clock import US, ClassClock
+from recorder.control import (
+    RecorderError,
+    RecorderEvent,
+    RecorderState,
+    RecorderStatus,
+    SourceStatus,
+)
+from recorder.crew import Crew
+from recorder.disk import DiskWatch, Room
+from recorder.feeds import Feeds
+from recorder.finish import Outcome, finish
+from recorder.recording import Layout, Manifest, Recording, RecordingError
+from recorder.segments import Syncer
+from recorder.server import ControlServer
+from recorder.sources import Source
+from recorder.sources.child import ChildSource
+from recorder.sources.open import SourceError, parse
+from recorder.sources.stream import StreamSource
+from recorder.substream import SubstreamSink
+from recorder.track import Track
+
+log = logging.getLogger(__name__)
+
+TICK = 0.05
+LAG = 0.15
+_OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
+
+
+class Recorder:
+    """Runs in one asyncio loop; sources and writers have their own threads and never wait for it.
+
+    `children` are source children that were started ahead of time, by source id.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        manifest: Manifest,
+        run_dir: Path,
+        *,
+        children: dict[str, subprocess.Popen[bytes]] | None = None,
+        program: bool = True,
+    ) -> None:
+        self.recording, self.manifest = recording, manifest
+        self.clock = ClassClock.of(manifest)
+        self.state: RecorderState = "starting"
+        self.layout = str(manifest.layout)
+        self.held: float | None = None
+        self.error: str | None = None
+        self.tracks: dict[str, Track] = {}
+        self.sources: dict[str, Source] = {}
+        self.feeds = Feeds(manifest.sources)
+        self._substreams: list[StreamSource] = []
+        self._early = children or {}
+        self._syncer = Syncer(self._disk_slow)
+        self._disk = DiskWatch(recording.folder)
+        self._room: Room | None = None
+        self._disk_error_until = 0.0
+        self._facts: dict[tuple[str, str], str] = {}
+        self._first_frame_ms: float | None = None
+        self._first_frame = asyncio.Event()
+        self._scribe = ThreadPoolExecutor(1, "scribe")
+        self._server = ControlServer(
+            run_dir, recording.id, recording.folder, self._handle, self._standing_facts
+        )
+        self._fast = self._all_fast()
+        self.renders = program  # a lecture is wanted, live or afterwards
+        self.crew = Crew(self, program=program and not self._fast)
+        self._dirty = asyncio.Event()
+        self._exit: asyncio.Future[int] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _all_fast(self) -> bool:
+        """Files that are read as fast as possible carry class time themselves."""
+        try:
+            return all(parse(spec.url).fast for spec in self.manifest.sources)
+        except SourceError:
+            return False
+
+    def now(self) -> float:
+        """Class time in seconds; that of the material when files are read as fast as possible."""
+        if self._fast:
+            return max((track.position_us for track in self.tracks.values()), default=0) / US
+        return self.clock.now()
+
+    # ---- running
+
+    async def run(self) -> int:
+        """Records until the class is finished or this process is told to leave it. Exit status."""
+        self._loop = asyncio.get_running_loop()
+        self._exit = self._loop.create_future()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._leave_soon)
+        ending = self._recover()
+        if not ending:
+            self._start_sources()
+        await self._server.start()
+        self._spawn(self._publish())
+        if ending:
+            self._begin_finish()
+        else:
+            self._spawn(self._ticks())
+            self._spawn(self._seconds())
+            self._spawn(self._start_crew())
+        code = await self._exit
+        for task in self._tasks:
+            task.cancel()
+        self.tell("status", self.status().model_dump(mode="json"))
+        await self._server.stop()
+        self.crew.stop()
+        self._scribe.shutdown()
+        return code
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a part of the recorder failed", exc_info=error)
+
+    def _recover(self) -> bool:
+        """Takes up what an earlier process left. True when the class had ended already."""
+        markers = self.recording.markers()
+        if not markers:
+            self._loop.run_in_executor(self._scribe, self._write_marker, "start", 0.0, {})
+            return False
+        try:
+            report = salvage.salvage(self.recording.folder)
+            log.info("salvaged: %s", report)
+        except (OSError, RecordingError):
+            log.exception("salvaging failed; what is there stays as it is")
+        paused = ending = False
+        for marker in markers:
+            match marker.kind:
+                case "pause" | "resume":
+                    paused = marker.kind == "pause"
+                case "hold":
+                    self.held = marker.t
+                case "release":
+                    self.held = None
+                case "layout":
+                    self.layout = str(marker.data.get("layout", self.layout))
+                case "end":
+                    ending, self.held = True, marker.t
+        if paused:
+            self.state = "paused"
+            self.feeds.pause(self.now())
+        if not ending:
+            self.mark("restart", self.now())
+        return ending
+
+    def _start_sources(self) -> None:
+        for spec in self.manifest.sources:
+            track = Track(self.recording, spec, self.clock, self._syncer, self.feeds, self)
+            self.tracks[spec.id] = track
+            if self.state == "paused":
+                track.pause()
+            try:
+                address = parse(spec.url)
+            except SourceError as error:
+                track.changed("failed", str(error))
+                continue
+            if address.child is not None:
+                first = self._early.pop(spec.id, None)
+                self.sources[spec.id] = ChildSource(spec, address, self.clock, track, first)
+                continue
+            resume = 0.0
+            if track.found_end is not None and track.found_start is not None:
+                resume = track.found_end if self._fast else self.now() - track.found_start
+            self.sources[spec.id] = StreamSource(spec, address, self.clock, track, resume)
+            if sub := spec.sub or address.sub:
+                with contextlib.suppress(SourceError):
+                    sink = SubstreamSink(spec.id, self.feeds)
+                    self._substreams.append(StreamSource(spec, parse(sub), self.clock, sink, 0.0))
+        for source in (*self.sources.values(), *self._substreams):
+            source.start()
+        if self.state == "starting":
+            self.state = "recording"
+
+    async def _start_crew(self) -> None:
+        """The first frame goes before: the children want the CPU for themselves at first."""
+        self.crew.prepare()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._first_frame.wait(), 0.7)
+        self.crew.start()
+
+    async def _ticks(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self.feeds.tick(round((self.now() - (0.0 if self._fast else LAG)) * US))
+
+    async def _seconds(self) -> None:
+        while True:
+            for source in self.sources.values():
+                source.check()
+            written = 0
+            for track in self.tracks.values():
+                track.check()
+                written += track.status.bytes
+            self.crew.check()
+            self._look_at_disk(written)
+            self._judge_sources()
+            self._dirty.set()
+            if self._fast and self.sources and all(s.ended for s in self.sources.values()):
+                self._begin_finish()
+                return
+            await asyncio.sleep(1.0)
+
+    def _look_at_disk(self, written: int) -> None:
+        try:
+            room = self._disk.look(written + self.crew.written())
+        except OSError as error:
+            log.warning("the disk cannot be asked for its room: %s", error)
+            return
+        before, self._room = self._room, room
+        full = room.full or self._loop.time() < self._disk_error_until
+        left = f"{room.free >> 20} MiB are free"
+        self.fact("disk_low", "", room.low, left)
+        if full and ("disk_full", "") not in self._facts:
+            log.warning("the disk is full (%s): writing stops, everything is kept", left)
+            for track in self.tracks.values():
+                track.block()
+        elif not full and ("disk_full", "") in self._facts:
+            log.info("the disk has room again (%s): writing goes on", left)
+            for track in self.tracks.values():
+                track.unblock()
+        self.fact("disk_full", "", full, left)
+        if before is None or before.full != room.full:
+            self._dirty.set()
+
+    def _judge_sources(self) -> None:
+        states = [track.status.state for track in self.tracks.values()]
+        none = not any(state in ("running", "opening") for state in states)
+        self.fact("no_source", "", none, "no source delivers anything")
+
+    # ---- what tracks and children tell (tracks from their own threads)
+
+    def in_loop(self, function: Callable[..., None], *args: Any) -> None:
+        """Calls the function in the recorder's loop, from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are leaving
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def source_changed(self, source: str) -> None:
+        self.in_loop(self._source_changed, source)
+
+    def _source_changed(self, source: str) -> None:
+        status = self.tracks[source].status
+        if status.first_frame_ms is not None and self._first_frame_ms is None:
+            self._first_frame_ms = status.first_frame_ms
+            log.info("first frame on disk after %.0f ms", self._first_frame_ms)
+            self._first_frame.set()
+        self.fact("source_lost", source, status.state == "lost", status.detail)
+        self.fact("source_failed", source, status.state == "failed", status.detail)
+        self._judge_sources()
+        self._dirty.set()
+
+    def gap(self, source: str, from_: float, to: float) -> None:
+        self.in_loop(self._gap, source, from_, to)
+
+    def _gap(self, source: str, from_: float, to: float) -> None:
+        self.mark("gap", from_, source=source, **{"from": from_, "to": to})
+
+    def disk_failed(self, source: str, detail: str) -> None:
+        self.in_loop(self._disk_failed, source, detail)
+
+    def _disk_failed(self, source: str, detail: str) -> None:
+        log.warning("writing the track of %s failed: %s", source, detail)
+        self._disk_error_until = self._loop.time() + 2.0
+        self.fact("disk_full", "", True, detail)
+        for track in self.tracks.values():
+            track.block()
+
+    def _disk_slow(self, seconds: float) -> None:
+        self.in_loop(self.fact, "disk_slow", "", True, f"a sync took {seconds:.1f} s")
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(
+                self._loop.call_later, 30.0, self.fact, "disk_slow", "", False, ""
+            )
+
+    def fact(self, code: str, source: str, active: bool, detail: str = "") -> None:
+        """Tells a fact when it begins or ends to be true."""
+        key = (code, source)
+        if active == (key in self._facts):
+            return
+        if active:
+            self._facts[key] = detail
+        else:
+            del self._facts[key]
+        self.tell("fact", _fact(code, source, detail, active))
+
+    def _standing_facts(self) -> list[RecorderEvent]:
+        return [
+            RecorderEvent(kind="fact", data=_fact(code, source, detail, True))
+            for (code, source), detail in self._facts.items()
+        ]
+
+    def tell(self, kind: Any, data: dict[str, Any]) -> None:
+        self._server.tell(RecorderEvent(kind=kind, data=data))
+
+    def changed(self) -> None:
+        """Something that the status shows has changed."""
+        self._dirty.set()
+
+    async def _publish(self) -> None:
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            self.tell("status", self.status().model_dump(mode="json"))
+            await asyncio.sleep(0.1)
+
+    def mark(self, kind: str, t: float, **data: Any) -> asyncio.Future[None]:
+        """Writes a marker, in order, without holding up the loop."""
+        return self._loop.run_in_executor(self._scribe, self._write_marker, kind, t, data)
+
+    def _write_marker(self, kind: str, t: float, data: dict[str, Any]) -> None:
+        try:
+            marker = self.recording.mark(kind, t, **data)
+        except (OSError, RecordingError):
+            log.exception("the marker %s at %.3f s was not written", kind, t)
+            return
+        self.in_loop(self.tell, "marker", marker.model_dump(mode="json"))
+
+    # ---- commands
+
+    def status(self) -> RecorderStatus:
+        return RecorderStatus(
+            state=self.state,
+            recording=self.recording.id,
+            session=self.manifest.session,
+            pid=os.getpid(),
+            duration_s=round(self.now(), 3),
+            first_frame_ms=self._first_frame_ms,
+            layout=self.layout,
+            held=self.held is not None,
+            sources=self.source_status(),
+            disk_free_bytes=self._room.free if self._room else 0,
+            disk_seconds_left=self._room.seconds_left if self._room else None,
+            program=self.crew.program_state,
+            lecture=f"products/{self.recording.lecture.name}"
+            if self.recording.lecture.exists()
+            else None,
+            error=self.error,
+        )
+
+    async def _handle(self, name: str, args: dict[str, Any]) -> RecorderStatus:
+        if name == "status":
+            return self.status()
+        if self.state in ("finishing", "finished", "failed") and name != "finish":
+            raise RecorderError(f"the recording is {self.state}; {name} comes too late")
+        match name:
+            case "pause":
+                await self._pause()
+            case "resume":
+                await self._resume()
+            case "layout":
+                await self._set_layout(args.get("layout"))
+            case "hold" if self.held is None:
+                self.held = self.now()
+                self.feeds.command("hold", self.held)
+                await self.mark("hold", self.held)
+            case "release" if self.held is not None:
+                self.held, t = None, self.now()
+                self.feeds.command("release", t)
+                await self.mark("release", t)
+            case "hold" | "release":
+                pass
+            case "finish":
+                self._begin_finish()
+            case "mark":
+                await self._mark(args.get("kind"), args.get("data") or {})
+            case "retry":
+                self._retry(args.get("source"))
+            case _:
+                raise RecorderError(f"the command {name!r} is not known to this recorder")
+        self._dirty.set()
+        return self.status()
+
+    async def _pause(self) -> None:
+        if self.state == "paused":
+            return
+        t = self.now()
+        self.state = "paused"
+        self.feeds.pause(t)
+        await asyncio.gather(*(asyncio.to_thread(track.pause) for track in self.tracks.values()))
+        await self.mark("pause", t)
+
+    async def _resume(self) -> None:
+        if self.state != "paused":
+            return
+        t = self.now()
+        self.state = "recording"
+        for track in self.tracks.values():
+            track.resume(t)
+        self.feeds.resume(t)
+        await self.mark("resume", t)
+
+    async def _set_layout(self, layout: object) -> None:
+        try:
+            self.layout = Layout(str(layout)).value
+        except ValueError:
+            known = ", ".join(Layout)
+            raise RecorderError(f"the layout {layout!r} is not known; known are {known}") from None
+        t = self.now()
+        self.feeds.layout(self.layout, t)
+        await self.mark("layout", t, layout=self.layout)
+
+    async def _mark(self, kind: object, data: object) -> None:
+        if not isinstance(kind, str) or not isinstance(data, dict) or kind in _OWN_MARKS:
+            raise RecorderError(f"a marker of kind {kind!r} cannot be set from outside")
+        t = self.now()
+        self.feeds.command("mark", t, kind=kind, data=data)
+        await self.mark(kind, t, **data)
+
+    def _retry(self, source: object) -> None:
+        if source is not None and source not in self.sources:
+            raise RecorderError(f"there is no source {source!r} to try again")
+        for name, running in self.sources.items():
+            if source in (None, name):
+                running.retry()
+
+    # ---- the end
+
+    def _begin_finish(self) -> None:
+        if self.state in ("finishing", "finished", "failed"):
+            return
+        self.state = "finishing"
+        self._dirty.set()
+        self._spawn(self._finish())
+
+    async def _finish(self) -> None:
+        outcome = Outcome("the recorder failed while it finished")
+        try:
+            end = self.held if self.held is not None else self.now()
+            outcome = await finish(self, end, LAG)
+        finally:
+            self.error = outcome.error
+            self.state = "failed" if outcome.error else "finished"
+            assert self._exit is not None
+            if not self._exit.done():
+                self._exit.set_result(1 if outcome.error else 0)
+
+    def stop_sources(self) -> None:
+        for source in (*self.sources.values(), *self._substreams):
+            source.stop()
+        for process in self._early.values():
+            process.kill()
+
+    def first_frame_ms(self) -> float | None:
+        return self._first_frame_ms
+
+    def source_status(self) -> dict[str, SourceStatus]:
+        return {name: track.status for name, track in self.tracks.items()}
+
+    def _leave_soon(self) -> None:
+        if self.state not in ("finishing", "finished", "failed"):
+            self._spawn(self._leave())
+
+    async def _leave(self) -> None:
+        """Ends this process and leaves the class to a successor: the machine is shutting down."""
+        log.info("told to end: the recording stays open and can be taken up again")
+        self.stop_sources()
+        await asyncio.gather(*(asyncio.to_thread(track.close) for track in self.tracks.values()))
+        await self.crew.leave()
+        self._syncer.stop()
+        assert self._exit is not None
+        if not self._exit.done():
+            self._exit.set_result(0)
+
+
+def _fact(code: str, source: str, detail: str, active: bool) -> dict[str, Any]:
+    return {"code": code, "source": source, "detail": detail, "active": active}
