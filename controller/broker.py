@@ -23,11 +23,15 @@ from typing import Literal
 
 import structlog
 
+from devices.tablets.access import no_logins
+
 _log = structlog.get_logger(__name__)
 
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 MAX_PACKET = 262_144
 STARTED_S = 10.0
+TABLETS = "tablets.json"
+"""The tablets' logins, which Mosquitto's dynamic security plugin keeps itself."""
 
 
 class BrokerError(Exception):
@@ -65,6 +69,11 @@ class ManagedBroker:
         self._wanted_port = port
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def takes_tablets(self) -> bool:
+        """Can tablets be given logins here?"""
+        return _plugin() is not None
 
     async def start(self) -> tuple[str, int, str, str]:
         """Start Mosquitto and wait until it listens. Raises BrokerError."""
@@ -145,10 +154,13 @@ class ManagedBroker:
         fresh.chmod(0o600)
         fresh.replace(self.folder / "passwords")
         _write(self.folder / "acl", _acl(logins))
+        if not (self.folder / TABLETS).exists():
+            _write(self.folder / TABLETS, json.dumps(no_logins()))
         _write(self.folder / "mosquitto.conf", self._configuration())
 
     def _configuration(self) -> str:
         user = pwd.getpwuid(os.geteuid()).pw_name
+        plugin = _plugin()
         return "\n".join(
             [
                 f"user {user}",
@@ -165,6 +177,11 @@ class ManagedBroker:
                 "log_dest stderr",
                 "log_type error",
                 "log_type warning",
+                *(
+                    (f"plugin {plugin}", f"plugin_opt_config_file {self.folder / TABLETS}")
+                    if plugin
+                    else ()
+                ),
                 f"listener {self.port} {self.host}",
                 "",
             ]
@@ -267,7 +284,7 @@ def _acl(logins: Iterable[Login]) -> str:
     for login in logins:
         lines.append(f"user {login.name}")
         if login.kind == "daemon":
-            lines += ["topic readwrite #"]
+            lines += ["topic readwrite #", "topic readwrite $CONTROL/#"]
         elif login.kind == "control":
             lines += [
                 "topic read classroom/#",
@@ -298,6 +315,19 @@ def _program(name: str) -> str:
             ' broker with [mqtt] mode = "external".'
         )
     return found
+
+
+def _plugin() -> Path | None:
+    """The dynamic security plugin; without it tablets come in over HTTP only."""
+    folders = [Path(root) for root in ("/usr/lib", "/usr/local/lib", "/usr/lib64")]
+    places = ("", "*/", "mosquitto/")
+    found = (
+        file
+        for folder in folders
+        for place in places
+        for file in folder.glob(f"{place}mosquitto_dynamic_security.so")
+    )
+    return next(found, None)
 
 
 def _free_port(host: str) -> int:

@@ -1,23 +1,18 @@
 """Who may do what at the broker: a login per tablet, by Mosquitto's dynamic security plugin.
 
 Topics are granted literally, per tablet: a tablet writes its own `up` and `presence` and hears its
-own `down` and what the class hears. A wildcard is not among the granted filters, so subscribing
-to one is refused. A login is bound to its client id, so that nobody takes another's connection
-over. Commands go to `$CONTROL/dynamic-security/v1` (mosquitto-dynamic-security, Mosquitto 2.0).
+own `down` and what the class hears; a wildcard brings it nothing more. A login is bound to its
+client id, so that nobody takes another's connection over. Commands go to
+`$CONTROL/dynamic-security/v1` (mosquitto-dynamic-security, Mosquitto 2.0).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import secrets
 from typing import Any, Protocol
 
 CONTROL = "$CONTROL/dynamic-security/v1"
 CLASS_TOPICS = ("log", "now", "page")
-ITERATIONS = 101
-"""The plugin's own number; a 256-bit random value needs no slow hash."""
 
 
 class Publisher(Protocol):
@@ -35,34 +30,18 @@ def topics(room: str, tablet: str) -> dict[str, str]:
     }
 
 
-def first_config(name: str, password: str) -> dict[str, Any]:
-    """The plugin's first file for a broker of our own: the daemon may do all, others nothing."""
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, ITERATIONS)
-    everything = ("publishClientSend", "publishClientReceive", "subscribePattern")
-    acls = [
-        {"acltype": acl, "topic": topic, "allow": True}
-        for acl in (*everything, "unsubscribePattern")
-        for topic in ("#", "$CONTROL/#")
-    ]
-    return {
-        "defaultACLAccess": {
-            "publishClientSend": False,
-            "publishClientReceive": False,
-            "subscribe": False,
-            "unsubscribe": True,
-        },
-        "clients": [
-            {
-                "username": name,
-                "password": base64.b64encode(digest).decode(),
-                "salt": base64.b64encode(salt).decode(),
-                "iterations": ITERATIONS,
-                "roles": [{"rolename": "daemon"}],
-            }
-        ],
-        "roles": [{"rolename": "daemon", "acls": acls}],
+def no_logins() -> dict[str, Any]:
+    """The plugin's first file: nobody is let in by it, and what is not granted is denied.
+
+    The broker's other logins, the daemon's among them, stand in its password file.
+    """
+    defaults = {
+        "publishClientSend": False,
+        "publishClientReceive": False,
+        "subscribe": False,
+        "unsubscribe": True,
     }
+    return {"defaultACLAccess": defaults, "clients": [], "groups": [], "roles": []}
 
 
 class BrokerAccess:

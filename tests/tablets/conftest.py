@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,8 +12,9 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from controller.broker import ManagedBroker
 from controller.tablet_store import TabletStore
-from devices.tablets.access import BrokerAccess, first_config
+from devices.tablets.access import BrokerAccess
 from devices.tablets.clock import room_ms
 from devices.tablets.member import Member
 from devices.tablets.mqtt import MqttTablets
@@ -23,8 +22,6 @@ from devices.tablets.pairing import Paired, Tablet
 from devices.tablets.replica import Replica
 from devices.tablets.room import TabletRoom
 from devices.transports.mqtt import MqttLink
-
-PLUGIN = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
 
 
 class Listener(Member):
@@ -127,54 +124,19 @@ def until() -> Callable[..., Any]:
     return wait
 
 
-class Broker:
-    """A real Mosquitto with the dynamic security plugin, on a free port of this machine."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.user, self.password = folder, "daemon", "the daemon's own"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        (folder / "security.json").write_text(json.dumps(first_config(self.user, self.password)))
-        (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous false\nuser root\n"
-            f"plugin {PLUGIN}\nplugin_opt_config_file {folder / 'security.json'}\n"
-            "max_packet_size 131072\nmax_inflight_messages 200\nmax_queued_messages 5000\n"
-        )
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *("mosquitto", "-c", str(self.folder / "mosquitto.conf")),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(30):
-            while True:
-                with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    writer.close()
-                    return
-                await asyncio.sleep(0.02)
-
-    async def stop(self) -> None:
-        if self._process and self._process.returncode is None:
-            self._process.terminate()
-            await self._process.wait()
-
-
 @pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    if PLUGIN is None:
+async def broker(tmp_path: Path) -> AsyncIterator[ManagedBroker]:
+    broker = ManagedBroker(tmp_path)
+    if not broker.takes_tablets:
         pytest.skip("mosquitto's dynamic security plugin is not installed")
-    broker = Broker(tmp_path)
-    await broker.start()
+    broker.login = await broker.start()
     yield broker
     await broker.stop()
 
 
 @pytest.fixture
-async def door(room: TabletRoom, broker: Broker) -> AsyncIterator[MqttTablets]:
-    link = MqttLink("127.0.0.1", broker.port, broker.user, broker.password, "daemon")
+async def door(room: TabletRoom, broker: ManagedBroker) -> AsyncIterator[MqttTablets]:
+    link = MqttLink(*broker.login, client_id="daemon")
     await link.start()
     assert await link.wait_connected()
     door = MqttTablets(room, link, BrokerAccess(link, room.room))
@@ -253,7 +215,7 @@ class NativeTablet:
 
 @pytest.fixture
 async def native(
-    room: TabletRoom, door: MqttTablets, broker: Broker
+    room: TabletRoom, door: MqttTablets, broker: ManagedBroker
 ) -> AsyncIterator[Callable[..., Any]]:
     """Pairs a native tablet; connects it unless told not to."""
     made: list[NativeTablet] = []
