@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-
-from recorder.recording import Manifest, boottime, class_time
+from time import CLOCK_BOOTTIME, clock_gettime
 
 US = 1_000_000
 
@@ -24,16 +23,12 @@ class ClassClock:
         self.base = base
         self._base_us = round(base * US)
 
-    @classmethod
-    def of(cls, manifest: Manifest) -> ClassClock:
-        return cls(boottime() - class_time(manifest))
-
     def now(self) -> float:
         """Class time in seconds."""
-        return boottime() - self.base
+        return clock_gettime(CLOCK_BOOTTIME) - self.base
 
     def now_us(self) -> int:
-        return round((boottime() - self.base) * US)
+        return round(self.now() * US)
 
     def from_boottime_us(self, stamp: int) -> int:
         """Class microseconds of a CLOCK_BOOTTIME stamp in microseconds."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+log = logging.getLogger(__name__)
 
 LOW_SECONDS = 900.0
 FLOOR_BYTES = 64 << 20
 FLOOR_SHARE = 50  # on a small disk the floor is a fiftieth of it
 WINDOW = 30.0
+RETRY_AFTER = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,63 @@ class DiskWatch:
         if last - first < 3.0 or after <= before:
             return None
         return max(0.0, usable / ((after - before) / (last - first)))
+
+
+class Blockable(Protocol):
+    """A track, as far as the disk is concerned."""
+
+    def block(self) -> None: ...
+    def unblock(self) -> None: ...
+
+
+class Class(Protocol):
+    """What the guard needs of the recorder."""
+
+    @property
+    def tracks(self) -> Mapping[str, Blockable]: ...
+    def fact(self, code: str, source: str, active: bool, detail: str = "") -> None: ...
+
+
+class DiskGuard:
+    """Stops the tracks while the disk is full, keeps everything, and lets them go on afterwards."""
+
+    def __init__(self, owner: Class, folder: Path) -> None:
+        self.free = 0
+        self.seconds_left: float | None = None
+        self._owner = owner
+        self._watch = DiskWatch(folder)
+        self._stopped = False
+        self._not_before = 0.0
+
+    def failed(self, detail: str) -> None:
+        """A write failed: stops everything; it is tried again after a while."""
+        self._not_before = time.monotonic() + RETRY_AFTER
+        self._stop(detail)
+
+    def look(self, written: int) -> None:
+        """Call about once a second with the bytes that the recording has so far."""
+        try:
+            room = self._watch.look(written)
+        except OSError as error:
+            log.warning("the disk cannot be asked for its room: %s", error)
+            return
+        self.free, self.seconds_left = room.free, room.seconds_left
+        left = f"{room.free >> 20} MiB are free"
+        self._owner.fact("disk_low", "", room.low, left)
+        if room.full:
+            self._stop(left)
+        elif self._stopped and time.monotonic() >= self._not_before:
+            log.info("writing goes on: %s", left)
+            self._stopped = False
+            for track in self._owner.tracks.values():
+                track.unblock()
+            self._owner.fact("disk_full", "", False, left)
+
+    def _stop(self, detail: str) -> None:
+        if self._stopped:
+            return
+        log.warning("the disk takes no more (%s): writing stops, everything is kept", detail)
+        self._stopped = True
+        for track in self._owner.tracks.values():
+            track.block()
+        self._owner.fact("disk_full", "", True, detail)

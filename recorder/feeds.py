@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from recorder import feed
 from recorder.children import FeedChild
+from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
-from recorder.segments import MediaStream, Sample
 
 GROUP_BYTES = 48 * 1024 * 1024
 WATCH_EVERY = 950_000

@@ -1,4 +1,4 @@
-"""The writer lock: at most one process writes a recording. Loads nothing but the standard library."""
+"""The writer lock: at most one process writes a recording. Loads only the standard library."""
 
 from __future__ import annotations
 

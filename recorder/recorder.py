@@ -15,18 +15,18 @@ from typing import Any
 
 from recorder import salvage
 from recorder.clock import US, ClassClock
+from recorder.commands import Commands
 from recorder.control import (
-    RecorderError,
     RecorderEvent,
     RecorderState,
     RecorderStatus,
     SourceStatus,
 )
 from recorder.crew import Crew
-from recorder.disk import DiskWatch, Room
+from recorder.disk import DiskGuard
 from recorder.feeds import Feeds
 from recorder.finish import Outcome, finish
-from recorder.recording import Layout, Manifest, Recording, RecordingError
+from recorder.recording import Manifest, Recording, RecordingError, boottime, class_time
 from recorder.segments import Syncer
 from recorder.server import ControlServer
 from recorder.sources import Source
@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 
 TICK = 0.05
 LAG = 0.15
-_OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
 
 
 class Recorder:
@@ -59,7 +58,7 @@ class Recorder:
         program: bool = True,
     ) -> None:
         self.recording, self.manifest = recording, manifest
-        self.clock = ClassClock.of(manifest)
+        self.clock = ClassClock(boottime() - class_time(manifest))
         self.state: RecorderState = "starting"
         self.layout = str(manifest.layout)
         self.held: float | None = None
@@ -70,15 +69,13 @@ class Recorder:
         self._substreams: list[StreamSource] = []
         self._early = children or {}
         self._syncer = Syncer(self._disk_slow)
-        self._disk = DiskWatch(recording.folder)
-        self._room: Room | None = None
-        self._disk_error_until = 0.0
+        self._disk = DiskGuard(self, recording.folder)
         self._facts: dict[tuple[str, str], str] = {}
         self._first_frame_ms: float | None = None
         self._first_frame = asyncio.Event()
         self._scribe = ThreadPoolExecutor(1, "scribe")
         self._server = ControlServer(
-            run_dir, recording.id, recording.folder, self._handle, self._standing_facts
+            run_dir, recording.id, recording.folder, Commands(self).handle, self._standing_facts
         )
         self._fast = self._all_fast()
         self.renders = program  # a lecture is wanted, live or afterwards
@@ -114,7 +111,7 @@ class Recorder:
         await self._server.start()
         self._spawn(self._publish())
         if ending:
-            self._begin_finish()
+            self.begin_finish()
         else:
             self._spawn(self._ticks())
             self._spawn(self._seconds())
@@ -218,35 +215,13 @@ class Recorder:
                 track.check()
                 written += track.status.bytes
             self.crew.check()
-            self._look_at_disk(written)
+            self._disk.look(written + self.crew.written())
             self._judge_sources()
             self._dirty.set()
             if self._fast and self.sources and all(s.ended for s in self.sources.values()):
-                self._begin_finish()
+                self.begin_finish()
                 return
             await asyncio.sleep(1.0)
-
-    def _look_at_disk(self, written: int) -> None:
-        try:
-            room = self._disk.look(written + self.crew.written())
-        except OSError as error:
-            log.warning("the disk cannot be asked for its room: %s", error)
-            return
-        before, self._room = self._room, room
-        full = room.full or self._loop.time() < self._disk_error_until
-        left = f"{room.free >> 20} MiB are free"
-        self.fact("disk_low", "", room.low, left)
-        if full and ("disk_full", "") not in self._facts:
-            log.warning("the disk is full (%s): writing stops, everything is kept", left)
-            for track in self.tracks.values():
-                track.block()
-        elif not full and ("disk_full", "") in self._facts:
-            log.info("the disk has room again (%s): writing goes on", left)
-            for track in self.tracks.values():
-                track.unblock()
-        self.fact("disk_full", "", full, left)
-        if before is None or before.full != room.full:
-            self._dirty.set()
 
     def _judge_sources(self) -> None:
         states = [track.status.state for track in self.tracks.values()]
@@ -285,10 +260,7 @@ class Recorder:
 
     def _disk_failed(self, source: str, detail: str) -> None:
         log.warning("writing the track of %s failed: %s", source, detail)
-        self._disk_error_until = self._loop.time() + 2.0
-        self.fact("disk_full", "", True, detail)
-        for track in self.tracks.values():
-            track.block()
+        self._disk.failed(detail)
 
     def _disk_slow(self, seconds: float) -> None:
         self.in_loop(self.fact, "disk_slow", "", True, f"a sync took {seconds:.1f} s")
@@ -353,8 +325,8 @@ class Recorder:
             layout=self.layout,
             held=self.held is not None,
             sources=self.source_status(),
-            disk_free_bytes=self._room.free if self._room else 0,
-            disk_seconds_left=self._room.seconds_left if self._room else None,
+            disk_free_bytes=self._disk.free,
+            disk_seconds_left=self._disk.seconds_left,
             program=self.crew.program_state,
             lecture=f"products/{self.recording.lecture.name}"
             if self.recording.lecture.exists()
@@ -362,85 +334,9 @@ class Recorder:
             error=self.error,
         )
 
-    async def _handle(self, name: str, args: dict[str, Any]) -> RecorderStatus:
-        if name == "status":
-            return self.status()
-        if self.state in ("finishing", "finished", "failed") and name != "finish":
-            raise RecorderError(f"the recording is {self.state}; {name} comes too late")
-        match name:
-            case "pause":
-                await self._pause()
-            case "resume":
-                await self._resume()
-            case "layout":
-                await self._set_layout(args.get("layout"))
-            case "hold" if self.held is None:
-                self.held = self.now()
-                self.feeds.command("hold", self.held)
-                await self.mark("hold", self.held)
-            case "release" if self.held is not None:
-                self.held, t = None, self.now()
-                self.feeds.command("release", t)
-                await self.mark("release", t)
-            case "hold" | "release":
-                pass
-            case "finish":
-                self._begin_finish()
-            case "mark":
-                await self._mark(args.get("kind"), args.get("data") or {})
-            case "retry":
-                self._retry(args.get("source"))
-            case _:
-                raise RecorderError(f"the command {name!r} is not known to this recorder")
-        self._dirty.set()
-        return self.status()
-
-    async def _pause(self) -> None:
-        if self.state == "paused":
-            return
-        t = self.now()
-        self.state = "paused"
-        self.feeds.pause(t)
-        await asyncio.gather(*(asyncio.to_thread(track.pause) for track in self.tracks.values()))
-        await self.mark("pause", t)
-
-    async def _resume(self) -> None:
-        if self.state != "paused":
-            return
-        t = self.now()
-        self.state = "recording"
-        for track in self.tracks.values():
-            track.resume(t)
-        self.feeds.resume(t)
-        await self.mark("resume", t)
-
-    async def _set_layout(self, layout: object) -> None:
-        try:
-            self.layout = Layout(str(layout)).value
-        except ValueError:
-            known = ", ".join(Layout)
-            raise RecorderError(f"the layout {layout!r} is not known; known are {known}") from None
-        t = self.now()
-        self.feeds.layout(self.layout, t)
-        await self.mark("layout", t, layout=self.layout)
-
-    async def _mark(self, kind: object, data: object) -> None:
-        if not isinstance(kind, str) or not isinstance(data, dict) or kind in _OWN_MARKS:
-            raise RecorderError(f"a marker of kind {kind!r} cannot be set from outside")
-        t = self.now()
-        self.feeds.command("mark", t, kind=kind, data=data)
-        await self.mark(kind, t, **data)
-
-    def _retry(self, source: object) -> None:
-        if source is not None and source not in self.sources:
-            raise RecorderError(f"there is no source {source!r} to try again")
-        for name, running in self.sources.items():
-            if source in (None, name):
-                running.retry()
-
     # ---- the end
 
-    def _begin_finish(self) -> None:
+    def begin_finish(self) -> None:
         if self.state in ("finishing", "finished", "failed"):
             return
         self.state = "finishing"

@@ -15,26 +15,23 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 from av.container import OutputContainer
 from av.stream import Stream
 
 from recorder import fmp4
+from recorder.media import MediaStream, Sample
 from recorder.recording import sync_directory
 
 log = logging.getLogger(__name__)
 
 US = Fraction(1, 1_000_000)
 FRAGMENT_US = 100_000
-_MP4_CODECS = frozenset(
-    {"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"}
-)
 _MATROSKA_IDS = {
     "h264": b"V_MPEG4/ISO/AVC",
     "hevc": b"V_MPEGH/ISO/HEVC",
@@ -53,41 +50,6 @@ _NAME = re.compile(r"(\d{6})\.(mp4|mkv)")
 
 class SegmentError(Exception):
     """A segment cannot be begun: the codec is not known or its header is missing."""
-
-
-@dataclass(frozen=True)
-class MediaStream:
-    """One elementary stream: what a muxer must know of it. `template` lives in its demuxer."""
-
-    media: Literal["video", "audio"]
-    codec: str
-    extradata: bytes = b""
-    width: int = 0
-    height: int = 0
-    fps: float = 0.0
-    rate: int = 0
-    channels: int = 0
-    template: Stream | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def extension(self) -> str:
-        return "mp4" if self.codec in _MP4_CODECS else "mkv"
-
-
-@dataclass(slots=True)
-class Sample:
-    """One encoded packet in class microseconds; `stream` is its place in the source."""
-
-    stream: int
-    pts: int
-    dts: int
-    duration: int
-    key: bool
-    packet: av.Packet[Any]
-
-    @property
-    def data(self) -> bytes:
-        return bytes(self.packet)
 
 
 def _element(identity: str, body: bytes) -> bytes:
@@ -311,10 +273,3 @@ def span(path: Path) -> tuple[float, float] | None:
             start = at if start is None else min(start, at)
             stop = max(stop, at + float((packet.duration or 0) * packet.time_base))
     return None if start is None else (start, stop)
-
-
-def describe(stream: MediaStream) -> dict[str, Any]:
-    """The stream as the manifest records it."""
-    shown: dict[str, Any] = {"media": stream.media, "codec": stream.codec}
-    names = ("width", "height", "fps") if stream.media == "video" else ("rate", "channels")
-    return shown | {name: getattr(stream, name) for name in names}

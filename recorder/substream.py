@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recorder.feeds import Feeds
-from recorder.segments import MediaStream, Sample
+from recorder.media import MediaStream, Sample
 from recorder.sources import SourceState
 
 

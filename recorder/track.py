@@ -13,17 +13,9 @@ from typing import Any, Protocol
 from recorder import fmp4
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
+from recorder.media import MediaStream, Sample, describe
 from recorder.recording import Recording, SourceSpec, sync_directory
-from recorder.segments import (
-    MediaStream,
-    Sample,
-    SegmentWriter,
-    Syncer,
-    describe,
-    next_number,
-    segment_files,
-    span,
-)
+from recorder.segments import SegmentWriter, Syncer, next_number, segment_files, span
 from recorder.sources import SourceState
 from recorder.sources.open import reason
 

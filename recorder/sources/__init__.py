@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:  # capture and generation start before anything that is slow to load
-    from recorder.segments import MediaStream, Sample
+    from recorder.media import MediaStream, Sample
 
 SourceState = Literal["opening", "running", "lost", "failed", "ended"]
 

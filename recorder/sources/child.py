@@ -123,7 +123,7 @@ class ChildSource(threading.Thread):
 
         import av
 
-        from recorder.segments import MediaStream, Sample
+        from recorder.media import MediaStream, Sample
 
         assert child.stdout is not None
         stream = cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", child.stdout), 1 << 18))

@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from recorder.clock import US, ClassClock, SourceClock
+from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
-from recorder.segments import MediaStream, Sample
 from recorder.sources import Sink, parameters
 from recorder.sources.open import Address, SourceError, open_stream, reason
 

@@ -1,0 +1,103 @@
+"""What may be said to a recorder, and what it does then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from recorder.control import RecorderError, RecorderStatus
+from recorder.recording import Layout
+
+if TYPE_CHECKING:
+    from recorder.recorder import Recorder
+
+_OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
+
+
+class Commands:
+    """Carries out the commands of the control socket; each is harmless when it is repeated."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def handle(self, name: str, args: dict[str, Any]) -> RecorderStatus:
+        r = self._recorder
+        if name == "status":
+            return r.status()
+        if r.state in ("finishing", "finished", "failed") and name != "finish":
+            raise RecorderError(f"the recording is {r.state}; {name} comes too late")
+        match name:
+            case "pause":
+                await self._pause()
+            case "resume":
+                await self._resume()
+            case "layout":
+                await self._set_layout(args.get("layout"))
+            case "hold" if r.held is None:
+                r.held = r.now()
+                r.feeds.command("hold", r.held)
+                await r.mark("hold", r.held)
+            case "release" if r.held is not None:
+                r.held, t = None, r.now()
+                r.feeds.command("release", t)
+                await r.mark("release", t)
+            case "hold" | "release":
+                pass
+            case "finish":
+                r.begin_finish()
+            case "mark":
+                await self._mark(args.get("kind"), args.get("data") or {})
+            case "retry":
+                self._retry(args.get("source"))
+            case _:
+                raise RecorderError(f"the command {name!r} is not known to this recorder")
+        r.changed()
+        return r.status()
+
+    async def _pause(self) -> None:
+        r = self._recorder
+        if r.state == "paused":
+            return
+        t = r.now()
+        r.state = "paused"
+        r.feeds.pause(t)
+        await asyncio.gather(*(asyncio.to_thread(track.pause) for track in r.tracks.values()))
+        await r.mark("pause", t)
+
+    async def _resume(self) -> None:
+        r = self._recorder
+        if r.state != "paused":
+            return
+        t = r.now()
+        r.state = "recording"
+        for track in r.tracks.values():
+            track.resume(t)
+        r.feeds.resume(t)
+        await r.mark("resume", t)
+
+    async def _set_layout(self, layout: object) -> None:
+        r = self._recorder
+        try:
+            r.layout = Layout(str(layout)).value
+        except ValueError:
+            known = ", ".join(Layout)
+            raise RecorderError(f"the layout {layout!r} is not known; known are {known}") from None
+        t = r.now()
+        r.feeds.layout(r.layout, t)
+        await r.mark("layout", t, layout=r.layout)
+
+    async def _mark(self, kind: object, data: object) -> None:
+        r = self._recorder
+        if not isinstance(kind, str) or not isinstance(data, dict) or kind in _OWN_MARKS:
+            raise RecorderError(f"a marker of kind {kind!r} cannot be set from outside")
+        t = r.now()
+        r.feeds.command("mark", t, kind=kind, data=data)
+        await r.mark(kind, t, **data)
+
+    def _retry(self, source: object) -> None:
+        r = self._recorder
+        if source is not None and source not in r.sources:
+            raise RecorderError(f"there is no source {source!r} to try again")
+        for name, running in r.sources.items():
+            if source in (None, name):
+                running.retry()

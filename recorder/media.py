@@ -1,0 +1,56 @@
+"""What passes from a source to a track: streams and their packets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import av
+    from av.stream import Stream
+
+_MP4_CODECS = frozenset(
+    {"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"}
+)
+
+
+@dataclass(frozen=True)
+class MediaStream:
+    """One elementary stream: what a muxer must know of it. `template` lives in its demuxer."""
+
+    media: Literal["video", "audio"]
+    codec: str
+    extradata: bytes = b""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    rate: int = 0
+    channels: int = 0
+    template: Stream | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def extension(self) -> str:
+        return "mp4" if self.codec in _MP4_CODECS else "mkv"
+
+
+@dataclass(slots=True)
+class Sample:
+    """One encoded packet in class microseconds; `stream` is its place in the source."""
+
+    stream: int
+    pts: int
+    dts: int
+    duration: int
+    key: bool
+    packet: av.Packet[Any]
+
+    @property
+    def data(self) -> bytes:
+        return bytes(self.packet)
+
+
+def describe(stream: MediaStream) -> dict[str, Any]:
+    """The stream as the manifest records it."""
+    shown: dict[str, Any] = {"media": stream.media, "codec": stream.codec}
+    names = ("width", "height", "fps") if stream.media == "video" else ("rate", "channels")
+    return shown | {name: getattr(stream, name) for name in names}
