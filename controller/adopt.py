@@ -82,7 +82,7 @@ def _still_on(lesson: Lesson, session: Session) -> bool:
 
 
 def _close_folder(session: Session) -> datetime:
-    """When the recording's last byte was written; held there, so that the lecture ends there."""
+    """When the recording's last byte was written; the end is marked there for the recorder."""
     if session.folder is None:
         return session.planned_end or now_utc()
     try:
@@ -93,7 +93,7 @@ def _close_folder(session: Session) -> datetime:
         written = [path.stat().st_mtime for path in recording.folder.glob("tracks/*/*")]
         last = datetime.fromtimestamp(max(written), UTC) if written else manifest.started
         seconds = (now_utc() - last).total_seconds()
-        recording.mark("hold", max(0.0, class_time(manifest) - max(0.0, seconds)))
+        recording.mark("end", max(0.0, class_time(manifest) - max(0.0, seconds)))
     except (RecordingError, OSError) as error:
         _log.warning("close_folder", session=session.id, error=str(error))
         return now_utc()

@@ -50,6 +50,7 @@ class Capture:
         self._tell = tell
         self._recording = asyncio.Lock()
         self._ready = asyncio.Event()
+        self._told: list[dict[str, Any]] = []
 
     @property
     def recorder(self) -> RecorderSupervisor | None:
@@ -282,5 +283,9 @@ class Capture:
             await self._live(current.id, None)
 
     def _tell_sources(self) -> None:
+        """Told when a source changed; levels have their own event."""
         views = [view.model_dump(mode="json") for view in self.sources()]
-        self._publish("sources", {"sources": views})
+        kept = [view | {"level_dbfs": None} for view in views]
+        if kept != self._told:
+            self._told = kept
+            self._publish("sources", {"sources": views})

@@ -14,7 +14,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.positions import positions
-from controller.settings import AuthSettings, RoomConfig, Scene
+from controller.scenes import order, step_names
+from controller.settings import AuthSettings, RoomConfig, Scene, SceneStep
+from devices.codec import Codec
+from devices.manager import SpecError, UnknownCommand, check_spec
+from firmware_profiles.catalog import Catalog
+from publishing import targets
+from publishing.target import TargetError
 
 __all__ = ["AuthSettings", "ConfigError", "RoomConfig", "SecretError", "load", "resolve_secret"]
 
@@ -107,13 +113,14 @@ def load(path: Path) -> RoomConfig:
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=True)
         raise _first([_worded(path, lines, data, detail) for detail in details]) from None
+    config = _anchored(config, path.absolute().parent)
     found = [
         ConfigError(path, _line(lines, loc), _key(loc), message, remedy)
         for loc, message, remedy in _inconsistencies(config)
     ]
     if found:
         raise _first(found)
-    return _anchored(config, path.absolute().parent)
+    return config
 
 
 def _first(errors: list[ConfigError]) -> ConfigError:
@@ -217,8 +224,21 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
             if item.id in seen:
                 yield (table, index, "id"), f"the id {item.id!r} is used twice", "Choose another."
             seen[item.id] = index
+    codecs: dict[str, Codec] = {}
+    catalog = Catalog(config.profiles.paths)
+    for index, spec in enumerate(config.devices):
+        try:
+            codecs[spec.id] = Codec(check_spec(spec, catalog), spec.options)
+        except SpecError as error:
+            loc: _Loc = ("devices", index, *error.key.split("."))
+            yield loc, error.message, f"{error.remedy}."
     for index, scene in enumerate(config.scenes):
-        yield from _scene(index, scene, [device.id for device in config.devices])
+        yield from _scene(index, scene, [device.id for device in config.devices], codecs)
+    for index, target in enumerate(config.publish):
+        try:
+            targets.create(target)
+        except TargetError as error:
+            yield ("publish", index), error.message.rstrip("."), error.remedy
     for kind in ("users", "tokens"):
         names: set[str] = set()
         for index, person in enumerate(getattr(config.auth, kind)):
@@ -236,9 +256,9 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
         yield ("mqtt", "mode"), "the broker has no port", "Add port = 1883 (8883 with tls)."
 
 
-def _scene(index: int, scene: Scene, devices: list[str]) -> Iterator[tuple[_Loc, str, str]]:
-    from controller.scenes import order, step_names
-
+def _scene(
+    index: int, scene: Scene, devices: list[str], codecs: dict[str, Codec]
+) -> Iterator[tuple[_Loc, str, str]]:
     broken = False
     names = step_names(scene)
     for at, step in enumerate(scene.steps):
@@ -251,6 +271,8 @@ def _scene(index: int, scene: Scene, devices: list[str]) -> Iterator[tuple[_Loc,
                 message,
                 _did_you_mean(step.device, devices, "Add it under [[devices]]."),
             )
+        elif step.device in codecs:
+            yield from _command(loc, step, codecs[step.device])
         for name in step.after:
             if name not in names:
                 broken = True
@@ -263,6 +285,20 @@ def _scene(index: int, scene: Scene, devices: list[str]) -> Iterator[tuple[_Loc,
             "these steps wait for each other in a circle",
             "Take one of the names out of `after`.",
         )
+
+
+def _command(loc: _Loc, step: SceneStep, codec: Codec) -> Iterator[tuple[_Loc, str, str]]:
+    try:
+        codec.set(step.command, step.value)
+    except UnknownCommand:
+        known = [info.name for info in codec.infos()]
+        yield (
+            (*loc, "command"),
+            f"{step.device} has no command {step.command!r}",
+            _did_you_mean(step.command, known, f"It knows: {', '.join(sorted(known))}."),
+        )
+    except ValueError as error:
+        yield (*loc, "value"), str(error).rstrip("."), "Correct the value."
 
 
 def _anchored(config: RoomConfig, folder: Path) -> RoomConfig:

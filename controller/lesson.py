@@ -22,10 +22,11 @@ from controller.views import session_view
 from recorder.recording import boot_id
 
 if TYPE_CHECKING:
-    from devices.manager import DeviceManager
-
     from controller.health import AlarmBoard
     from controller.journal import Journal
+    from devices.manager import DeviceManager
+
+TELL_S = 5.0
 
 
 class Lesson:
@@ -51,6 +52,7 @@ class Lesson:
         )
         self._publish = publish
         self._undo: asyncio.Task[None] | None = None
+        self._told: tuple[float, dict[str, Any]] = (0.0, {})
         self._boot = boot_id()
 
     def view(self) -> SessionView | None:
@@ -189,8 +191,14 @@ class Lesson:
             self.steps = [kept[at] for at in sorted(kept)]
 
     def _tell(self) -> None:
+        """Told when something changed; that time passes, every `TELL_S`."""
         view = self.view()
-        if view is not None:
+        if view is None:
+            return
+        now = asyncio.get_running_loop().time()
+        kept = view.model_dump(exclude={"now", "elapsed_s", "recorded_s"})
+        if kept != self._told[1] or now - self._told[0] >= TELL_S:
+            self._told = now, kept
             self._publish("session", view)
 
 

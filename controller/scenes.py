@@ -89,6 +89,7 @@ class SceneRun:
         self._on_step = on_step
         self._done = [asyncio.Event() for _ in self.steps]
         self._confirmed = [asyncio.Event() for _ in self.steps]
+        self._away: set[int] = set()
 
     async def run(self) -> list[StepResult]:
         """Run to the end: every step confirmed, queued or failed. Queued ones are then followed."""
@@ -102,13 +103,19 @@ class SceneRun:
         return self.steps
 
     async def follow(self) -> None:
-        """Wait until the queued steps are confirmed, or fail them after `CONFIRM_S`."""
+        """Wait until the queued steps are confirmed, or fail them after `CONFIRM_S`.
+
+        A step that failed because its device is away is followed too: the driver keeps the
+        command for it, and the panel should see that the device came back and did it.
+        """
 
         async def one(at: int) -> None:
             try:
                 async with asyncio.timeout(CONFIRM_S):
                     await self._confirmed[at].wait()
             except TimeoutError:
+                if at in self._away:
+                    return
                 self._set(
                     at,
                     "failed",
@@ -116,24 +123,29 @@ class SceneRun:
                     "Look whether it has come on; switch it by hand if not.",
                 )
 
-        await asyncio.gather(*(one(at) for at, s in enumerate(self.steps) if s.state == "queued"))
+        followed = {at for at, step in enumerate(self.steps) if step.state == "queued"}
+        await asyncio.gather(*(one(at) for at in followed | self._away))
 
     def device_changed(self, state: DeviceState) -> None:
         """A device told its state: steps that were queued may be confirmed by it."""
         for at, step in enumerate(self.steps):
-            if step.device != state.id or step.state not in {"queued", "running"}:
+            pending = step.state == "queued" or at in self._away
+            if step.device != state.id or not (pending or step.state == "running"):
                 continue
             if step.command == "power":
-                warming = state.power in {Power.WARMING, Power.COOLING}
-                if warming and _detail(state) != step.detail:
-                    self._set(at, "queued", _detail(state))
-                elif step.state == "queued" and state.power == _power(step.value):
+                if state.power in {Power.WARMING, Power.COOLING}:
+                    if _detail(state) != step.detail and state.power is _towards(step.value):
+                        self._away.discard(at)
+                        self._set(at, "queued", _detail(state))
+                elif pending and state.power is _power(step.value):
+                    self._away.discard(at)
                     self._set(at, "confirmed")
             elif (
-                step.state == "queued"
+                pending
                 and step.command not in state.desired
                 and state.values.get(step.command) == step.value
             ):
+                self._away.discard(at)
                 self._set(at, "confirmed")
 
     async def _step(self, at: int, step: SceneStep, need: set[int]) -> None:
@@ -167,14 +179,26 @@ class SceneRun:
         return f"{self._name(other.device)} {other.command}"
 
     def _ended(self, at: int, result: CommandResult) -> None:
+        state = next((s for s in self._devices.states() if s.id == result.device), None)
         name = self._name(result.device)
         if result.outcome == "confirmed":
-            self._set(at, "confirmed", result.detail)
+            changing = state is not None and state.power is _towards(result.value)
+            if result.command == "power" and state is not None and changing:
+                self._set(at, "queued", _detail(state))  # it understood; it is not there yet
+            else:
+                self._set(at, "confirmed", result.detail)
         elif result.outcome == "queued":
-            self._set(at, "queued", result.detail or "It follows when the device is ready.")
-            for state in self._devices.states():
-                if state.id == result.device:
-                    self.device_changed(state)
+            if state is None or state.health in {Health.OFFLINE, Health.CONNECTING}:
+                self._away.add(at)
+                self._set(
+                    at,
+                    "failed",
+                    f"{name} does not answer; it is told as soon as it does.",
+                    self._remedy(result),
+                )
+            else:
+                self._set(at, "queued", result.detail or "It follows when the device is ready.")
+                self.device_changed(state)
         elif result.outcome == "replaced":
             self._set(at, "failed", "A newer command took its place.")
         else:
@@ -203,6 +227,11 @@ class SceneRun:
 
 def _power(value: Value) -> Power:
     return Power.ON if value in {True, "on"} else Power.OFF
+
+
+def _towards(value: Value) -> Power:
+    """The state on the way to a power value."""
+    return Power.WARMING if _power(value) is Power.ON else Power.COOLING
 
 
 def _detail(state: DeviceState) -> str:

@@ -19,6 +19,7 @@ import structlog
 
 from recorder import control
 from recorder.control import RecorderClient, RecorderError, RecorderEvent, RecorderStatus
+from recorder.lock import writer
 from recorder.recording import Life, Recording, RecordingError
 
 _log = structlog.get_logger(__name__)
@@ -122,8 +123,8 @@ class RecorderSupervisor:
                 self.detail = str(error)
                 _log.warning("recorder", recording=self.recording, error=str(error))
             self.pid = None
-            if await self._is_finished():
-                self._enter("finished")
+            if (end := await self._ended()) is not None:
+                self._enter(end)
                 return
             lasted = asyncio.get_running_loop().time() - began
             failures = 1 if lasted > STEADY_S else failures + 1
@@ -141,7 +142,7 @@ class RecorderSupervisor:
     def _present(self) -> int | None:
         """The process that writes this recording already, announced or just starting."""
         announced = (r.pid for r in control.running(self._run_dir) if r.recording == self.recording)
-        return next(announced, None) or control.writer(self.folder)
+        return next(announced, None) or writer(self.folder)
 
     async def _attend(self, pid: int) -> None:
         """Returns when the process is gone for certain."""
@@ -213,15 +214,21 @@ class RecorderSupervisor:
                     status = await client.command("hold" if wanted.held else "release")
             self._take(status)
 
-    async def _is_finished(self) -> bool:
-        def look() -> bool:
-            return Recording.open(self.folder).manifest.life is not Life.RECORDING
+    async def _ended(self) -> Phase | None:
+        """How the recording ended, as its folder says; None while it has not.
 
+        Its life is `failed` for a failed delivery too; only a recording that failed has an error.
+        """
         try:
-            return await asyncio.to_thread(look)
+            manifest = await asyncio.to_thread(lambda: Recording.open(self.folder).manifest)
         except RecordingError as error:
             self.detail = str(error)
-            return False
+            return None
+        if manifest.life is Life.RECORDING:
+            return None
+        if manifest.error:
+            self.detail = manifest.error
+        return "failed" if manifest.error else "finished"
 
     def _take(self, status: RecorderStatus) -> None:
         if status != self.status:

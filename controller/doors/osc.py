@@ -57,7 +57,7 @@ class OscDoor(asyncio.DatagramProtocol):
         self._classroom = classroom
         self._settings = settings
         self._allowed = [ipaddress.ip_network(text, strict=False) for text in settings.allow]
-        self._token = b""
+        self._token: bytes | None = b""  # nothing is let in before the token is known
         self._transport: asyncio.DatagramTransport | None = None
         self._subscribers: dict[Address, _Subscriber] = {}
         self._jobs: set[asyncio.Task[None]] = set()
@@ -67,8 +67,8 @@ class OscDoor(asyncio.DatagramProtocol):
 
     async def start(self) -> None:
         """Open the port. Raises OscError, or SecretError when the token cannot be found."""
-        if self._settings.token not in {None, "off"}:
-            self._token = resolve_secret(str(self._settings.token)).encode()
+        reference = self._settings.token
+        self._token = None if reference == "off" else resolve_secret(reference or "").encode()
         loop = asyncio.get_running_loop()
         host, port = self._settings.host, self._settings.port
         try:
@@ -107,7 +107,7 @@ class OscDoor(asyncio.DatagramProtocol):
             return
         for message in messages:
             values = list(message.params)
-            if self._settings.token != "off":
+            if self._token is not None:
                 given = values.pop(0) if values else None
                 if not isinstance(given, str) or not self._is_token(given):
                     self._refuse(sender[0], "wrong token")
@@ -122,7 +122,7 @@ class OscDoor(asyncio.DatagramProtocol):
         return any(address in network for network in self._allowed)
 
     def _is_token(self, given: str) -> bool:
-        return bool(self._token) and hmac.compare_digest(given.encode(), self._token)
+        return bool(self._token) and hmac.compare_digest(given.encode(), self._token or b"")
 
     def _refuse(self, host: str, why: str) -> None:
         if host not in self._refused and len(self._refused) < 1000:
