@@ -13,6 +13,7 @@ from publishing.target import ErrorKind, Target, TargetConfig, TargetError
 _CLASSES = {
     "folder": "Folder",
     "s3": "S3",
+    "sftp": "Sftp",
     "webdav": "WebDav",
 }
 
@@ -30,9 +31,15 @@ def kind(name: str) -> type[Target]:
             f"There is no kind of target called {name!r}.",
             f"Choose one of: {', '.join(names())}.",
         )
-    found: type[Target] = getattr(
-        importlib.import_module(f"publishing.targets.{name}"), _CLASSES[name]
-    )
+    try:
+        module = importlib.import_module(f"publishing.targets.{name}")
+    except ModuleNotFoundError as error:
+        raise TargetError(
+            ErrorKind.BLOCKED,
+            f"The target {name} needs the package {error.name}, which is not installed.",
+            f"Install it: pip install 'classroomd[{name}]'.",
+        ) from error
+    found: type[Target] = getattr(module, _CLASSES[name])
     return found
 
 

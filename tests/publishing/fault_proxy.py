@@ -65,6 +65,10 @@ class FaultProxy:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def asked(self) -> int:
+        return len(self.seen)
+
+    @property
     def body_bytes(self) -> int:
         return sum(seen.body for seen in self.seen)
 
@@ -79,7 +83,7 @@ class FaultProxy:
         self._tasks.add(task)
         try:
             await self._serve(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)

@@ -74,7 +74,7 @@ def expected(folder: Path, site: Site, names: list[str]) -> dict[str, list[bytes
 
 
 class TargetContract:
-    """The inherited tests. Faults are put on every single request of a clean delivery in turn."""
+    """The inherited tests of any target."""
 
     names: ClassVar[list[str]] = ["lecture.mp4", "captions.en.vtt"]
 
@@ -101,6 +101,45 @@ class TargetContract:
         for file in (folder / "deliveries").glob("*"):
             file.unlink()
 
+    # -- the tests ----------------------------------------------------------------------------
+
+    async def test_delivers_everything_it_takes(self, site: Site, folder: Path) -> None:
+        status = await deliver(folder, site.config(), tries=1)
+        assert status.state == "verified", f"{status.detail} {status.remedy}"
+        assert status.sent_bytes == status.total_bytes > 0
+        stored = json.loads((folder / "deliveries" / f"{status.target}.json").read_text())
+        assert stored["receipt"]["target"] == status.target
+        assert (folder / "deliveries" / f"{status.target}.json").stat().st_mode & 0o777 == 0o600
+
+    async def test_asking_twice_is_one_delivery(self, site: Site, folder: Path) -> None:
+        await deliver(folder, self.kept(site), tries=1)
+        before = site.proxy.asked
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site), tries=1))
+        assert site.proxy.asked == before
+
+    async def test_a_lost_record_sends_no_second_copy(self, site: Site, folder: Path) -> None:
+        await deliver(folder, self.kept(site), tries=1)
+        for file in (folder / "deliveries").glob("*.json"):
+            file.unlink()
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_an_unreachable_server_is_retried(self, site: Site, folder: Path) -> None:
+        await site.proxy.stop()
+        status = await deliver(folder, self.kept(site), tries=2)
+        assert (status.state, status.attempts) == ("retrying", 2)
+        await site.proxy.start()
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_a_changed_lecture_replaces_the_old_one(self, site: Site, folder: Path) -> None:
+        await deliver(folder, self.kept(site))
+        lecture = folder / PRODUCTS / "lecture.mp4"
+        lecture.write_bytes(os.urandom(site.lecture_bytes - 1000))
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+
+class HttpTargetContract(TargetContract):
+    """Faults are put on every single request of a clean delivery in turn."""
+
     async def requests(self, site: Site, folder: Path) -> list[tuple[int, int]]:
         """(number, body bytes) of each request of a clean delivery."""
         await self.fresh(site, folder)
@@ -115,28 +154,6 @@ class TargetContract:
         small_talk = 600 * len(site.proxy.seen)
         limit = size * 1.05 + site.chunk * faults + small_talk
         assert site.proxy.body_bytes <= limit
-
-    # -- the tests ----------------------------------------------------------------------------
-
-    async def test_delivers_everything_it_takes(self, site: Site, folder: Path) -> None:
-        status = await deliver(folder, site.config(), tries=1)
-        assert status.state == "verified", f"{status.detail} {status.remedy}"
-        assert status.sent_bytes == status.total_bytes > 0
-        stored = json.loads((folder / "deliveries" / f"{status.target}.json").read_text())
-        assert stored["receipt"]["target"] == status.target
-        assert (folder / "deliveries" / f"{status.target}.json").stat().st_mode & 0o777 == 0o600
-
-    async def test_asking_twice_is_one_delivery(self, site: Site, folder: Path) -> None:
-        await deliver(folder, self.kept(site), tries=1)
-        before = len(site.proxy.seen)
-        await self.arrived_once(site, folder, await deliver(folder, self.kept(site), tries=1))
-        assert len(site.proxy.seen) == before
-
-    async def test_a_lost_record_sends_no_second_copy(self, site: Site, folder: Path) -> None:
-        await deliver(folder, self.kept(site), tries=1)
-        for file in (folder / "deliveries").glob("*.json"):
-            file.unlink()
-        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
 
     async def test_cut_before_and_in_every_body(self, site: Site, folder: Path) -> None:
         for number, body in await self.requests(site, folder):
@@ -179,13 +196,6 @@ class TargetContract:
         await site.restart()
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
 
-    async def test_an_unreachable_server_is_retried(self, site: Site, folder: Path) -> None:
-        await site.proxy.stop()
-        status = await deliver(folder, self.kept(site), tries=2)
-        assert (status.state, status.attempts) == ("retrying", 2)
-        await site.proxy.start()
-        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
-
     async def test_refused_credentials_say_what_to_do(self, site: Site, folder: Path) -> None:
         if site.unauthorised is None:
             pytest.skip("refused credentials look different here; the target's own test has them")
@@ -217,12 +227,6 @@ class TargetContract:
         status = await deliver(folder, self.kept(site), tries=1)
         assert status.state == "retrying"
         await site.damage("lecture.mp4")
-        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
-
-    async def test_a_changed_lecture_replaces_the_old_one(self, site: Site, folder: Path) -> None:
-        await deliver(folder, self.kept(site))
-        lecture = folder / PRODUCTS / "lecture.mp4"
-        lecture.write_bytes(os.urandom(site.lecture_bytes - 1000))
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
 
     async def test_killed_while_it_sends(self, site: Site, folder: Path) -> None:

@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from fault_proxy import Fault, FaultProxy
 from moto.server import ThreadedMotoServer
-from publishing_contract import Site, TargetContract, deliver
+from publishing_contract import HttpTargetContract, Site, deliver
 
 from publishing.sigv4 import SigV4
 from publishing.target import TargetConfig
@@ -88,7 +88,7 @@ class Moto(Site):
         self.client.put_object(Bucket="lectures", Key=key, Body=body[:-1] + b"?")
 
 
-class TestS3(TargetContract):
+class TestS3(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[Moto]:
         secret = tmp_path / "secret"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cheroot import wsgi
 from fault_proxy import FaultProxy
-from publishing_contract import Site, TargetContract, deliver
+from publishing_contract import HttpTargetContract, Site, deliver
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from publishing.target import TargetConfig, TargetError
@@ -99,7 +99,7 @@ async def wsgidav(tmp_path: Path) -> AsyncIterator[WsgiDav]:
     await site.stop()
 
 
-class TestWebDav(TargetContract):
+class TestWebDav(HttpTargetContract):
     @pytest.fixture
     async def site(self, wsgidav: WsgiDav) -> WsgiDav:
         return wsgidav
