@@ -1,0 +1,183 @@
+"""All devices of a room behind one object. A device that fails never raises into its callers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from devices.clock import Clock
+from devices.codec import UnknownCommand, check_options
+from devices.driver import Driver
+from devices.model import CommandResult, DeviceSpec, DeviceState, Value
+from devices.secrets import SecretError, resolve
+from devices.traffic import Traffic
+from devices.transports.mqtt import MqttLink
+from devices.transports.open import TransportError, open_link, parse_address
+from firmware_profiles.catalog import Catalog, UnknownProfile
+from firmware_profiles.loader import ProfileError
+from firmware_profiles.schema import Profile
+
+__all__ = ["DeviceManager", "SpecError", "UnknownCommand", "UnknownDevice", "check_spec"]
+
+_SECRET_OPTIONS = ("password", "pin")
+
+
+class UnknownDevice(KeyError):  # noqa: N818 - reads as what it says
+    """The room has no such device; the message names those that it has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SpecError(ValueError):
+    """A `[[devices]]` table that can't be used: `key` in the table, what is wrong, what to do."""
+
+    def __init__(self, device: str, key: str, message: str, remedy: str) -> None:
+        super().__init__(f"device {device}: {key}: {message}. {remedy}.")
+        self.device, self.key, self.message, self.remedy = device, key, message, remedy
+
+
+def check_spec(spec: DeviceSpec, catalog: Catalog) -> Profile:
+    """The profile for `spec`, when profile, transport and options fit. Raises SpecError."""
+    try:
+        profile = catalog.get(spec.profile)
+        if (dialect := spec.options.get("dialect")) is not None:
+            profile = catalog.named_dialect(spec.profile, str(dialect))
+    except UnknownProfile as error:
+        raise SpecError(spec.id, "profile", str(error), "Use a known name") from error
+    except ProfileError as error:
+        raise SpecError(spec.id, "profile", error.message, error.remedy) from error
+    except KeyError as error:
+        names = ", ".join(d.name for d in catalog.get(spec.profile).dialects) or "none"
+        raise SpecError(
+            spec.id, "options.dialect", f"{error} is none of {names}", "Correct it"
+        ) from error
+    try:
+        parse_address(spec.transport, profile)
+    except TransportError as error:
+        remedy = error.remedy[0].upper() + error.remedy[1:]
+        raise SpecError(spec.id, "transport", str(error), remedy) from error
+    try:
+        check_options(profile, spec.options)
+    except ValueError as error:
+        raise SpecError(spec.id, "options", str(error), "Correct it") from error
+    for name in _secret_names(profile):
+        value = spec.options.get(name)
+        if value is not None and not str(value).startswith(("env:", "file:")):
+            raise SpecError(
+                spec.id, f"options.{name}", "a secret stands there", "Write env:NAME or file:/path"
+            )
+    return profile
+
+
+def _secret_names(profile: Profile) -> set[str]:
+    return {name for name, option in profile.options.items() if option.secret} | set(
+        _SECRET_OPTIONS
+    )
+
+
+class DeviceManager:
+    """Drives the devices of `specs`. `on_state` is called on the event loop at each change."""
+
+    def __init__(
+        self,
+        specs: Sequence[DeviceSpec],
+        *,
+        catalog: Catalog,
+        on_state: Callable[[DeviceState], None],
+        mqtt: MqttLink | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Raises SpecError for a table that can't be used."""
+        self._drivers: dict[str, Driver] = {}
+        for spec in specs:
+            if spec.id in self._drivers:
+                raise SpecError(spec.id, "id", "stands twice", "Give each device its own id")
+            self._drivers[spec.id] = _driver(spec, catalog, on_state, mqtt, clock)
+
+    async def start(self) -> None:
+        """Begin connecting to all devices; returns at once."""
+        await asyncio.gather(*(driver.start() for driver in self._drivers.values()))
+
+    async def stop(self) -> None:
+        """Disconnect from all devices."""
+        await asyncio.gather(*(driver.stop() for driver in self._drivers.values()))
+
+    def states(self) -> list[DeviceState]:
+        """What is known of every device, in the order of the room's file."""
+        return [driver.state() for driver in self._drivers.values()]
+
+    def state(self, device: str) -> DeviceState:
+        """What is known of one device. Raises UnknownDevice."""
+        return self._driver(device).state()
+
+    def traffic(self, device: str) -> list[Traffic]:
+        """What went over the device's wire lately, oldest first. Raises UnknownDevice."""
+        return self._driver(device).traffic.entries()
+
+    async def send(
+        self,
+        device: str,
+        command: str,
+        value: Value = None,
+        *,
+        timeout: float | None = None,
+        wait: bool = True,
+    ) -> CommandResult:
+        """Send a command and wait for its outcome, at most `timeout` seconds.
+
+        `confirmed`: the device acknowledged. `queued`: kept and sent as soon as the device can
+        take it (it warms, is off or doesn't answer now). `refused`: the device or the profile says
+        no. `failed`: lost for good. `replaced`: a newer command took its place. A value may carry
+        parameters: "left,8". Raises UnknownDevice or UnknownCommand, nothing else.
+        """
+        return await self._driver(device).send(command, value, timeout=timeout, wait=wait)
+
+    def _driver(self, device: str) -> Driver:
+        try:
+            return self._drivers[device]
+        except KeyError:
+            known = ", ".join(self._drivers) or "none"
+            raise UnknownDevice(f"no device {device!r}; there is {known}") from None
+
+
+def _driver(
+    spec: DeviceSpec,
+    catalog: Catalog,
+    on_state: Callable[[DeviceState], None],
+    mqtt: MqttLink | None,
+    clock: Clock | None,
+) -> Driver:
+    profile = check_spec(spec, catalog)
+    address = parse_address(spec.transport, profile)
+    names = _secret_names(profile)
+    plain = {key: value for key, value in spec.options.items() if key not in names}
+    if address.way == "mqtt" and "topic" in profile.options and address.path:
+        plain["topic"] = address.path
+    defaults = {name: option.default for name, option in profile.options.items()}
+    try:
+        link = open_link(address, profile, {**defaults, **plain}, mqtt)
+    except TransportError as error:
+        remedy = error.remedy[0].upper() + error.remedy[1:]
+        raise SpecError(spec.id, "transport", str(error), remedy) from error
+
+    def secrets() -> dict[str, Any]:
+        found: dict[str, Any] = {"username": plain.get("username", "")}
+        for name in names & spec.options.keys():
+            try:
+                found[name] = resolve(str(spec.options[name]))
+            except SecretError as error:
+                raise ValueError(f"options.{name}: {error}") from error
+        return found
+
+    return Driver(
+        spec.model_copy(update={"options": plain}),
+        profile,
+        link,
+        on_state=on_state,
+        session=profile.session_for(address.way),
+        secrets=secrets,
+        catalog=catalog,
+        clock=clock,
+    )

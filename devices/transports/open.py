@@ -1,0 +1,112 @@
+"""Makes the link that a `transport` of room.toml names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from devices.transports.link import Link
+from devices.transports.mqtt import MqttDeviceLink, MqttLink
+from devices.transports.serial import SerialLink
+from devices.transports.tcp import TcpLink
+from devices.transports.udp import OscLink, UdpLink
+from firmware_profiles.schema import Profile, SerialTransport
+from firmware_profiles.template import BytesTemplate
+
+SCHEMES = ("serial", "tcp", "udp", "osc", "mqtt", "socket", "rfc2217")
+
+
+class TransportError(ValueError):
+    """The transport's address is wrong or doesn't suit the profile; `remedy` says what to write."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Address:
+    """A transport URL taken apart. `way` is the profile's table: serial, tcp, udp, osc, mqtt."""
+
+    scheme: str
+    way: str
+    host: str
+    port: int | None
+    path: str
+    query: dict[str, str]
+
+
+def parse_address(url: str, profile: Profile) -> Address:
+    """Check `url` against `profile`. Raises TransportError."""
+    scheme, colon, rest = url.partition("://")
+    if not colon or scheme not in SCHEMES:
+        raise TransportError(
+            f"{url!r} is no transport",
+            "write serial:///dev/ttyUSB0, tcp://host[:port], udp://, osc://, mqtt://topic, "
+            "socket://host:port or rfc2217://host:port",
+        )
+    way = "serial" if scheme in ("socket", "rfc2217") else scheme
+    offered = [key for key in ("serial", "tcp", "udp", "osc", "mqtt") if _table(profile, key)]
+    if way not in offered:
+        raise TransportError(
+            f"{profile.name} doesn't speak {way}", f"use one of {', '.join(offered)}"
+        )
+    if way == "mqtt":
+        return Address(scheme, way, "", None, unquote(rest).strip("/"), {})
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise TransportError(f"{url!r}: {error}", "write host:port") from error
+    query = dict(parse_qsl(parts.query))
+    if scheme == "serial":
+        if not parts.path:
+            raise TransportError(f"{url!r} names no port", "write serial:///dev/ttyUSB0")
+        known = {"baud", "format", "flow"}
+        if query.keys() - known:
+            raise TransportError(
+                f"{min(query.keys() - known)!r} is no serial setting", "use baud, format, flow"
+            )
+    elif not parts.hostname:
+        raise TransportError(f"{url!r} names no host", f"write {scheme}://host:port")
+    elif scheme in ("socket", "rfc2217") and port is None:
+        raise TransportError(f"{url!r} names no port", f"write {scheme}://host:port")
+    return Address(scheme, way, parts.hostname or "", port, parts.path, query)
+
+
+def _table(profile: Profile, way: str) -> Any:
+    return getattr(profile.transports, way)
+
+
+def open_link(
+    address: Address, profile: Profile, options: dict[str, Any], mqtt: MqttLink | None
+) -> Link:
+    """The link, not yet connected. Raises TransportError."""
+    table = _table(profile, address.way)
+    if address.way == "mqtt":
+        if mqtt is None:
+            raise TransportError(
+                "there is no MQTT broker", "set [mqtt] mode to managed or external"
+            )
+        topics = [BytesTemplate(topic, "text").build(options).decode() for topic in table.subscribe]
+        return MqttDeviceLink(mqtt, topics)
+    if address.way == "serial":
+        settings = _serial_settings(table, address.query)
+        if address.scheme == "serial":
+            return SerialLink(address.path, settings)
+        return SerialLink(f"{address.scheme}://{address.host}:{address.port}", settings)
+    port = address.port or table.port
+    if address.way == "tcp":
+        return TcpLink(address.host, port, timeout=profile.timing.connect_s)
+    kind = OscLink if address.way == "osc" else UdpLink
+    return kind(address.host, port, local_port=table.local_port)
+
+
+def _serial_settings(table: SerialTransport, query: dict[str, str]) -> SerialTransport:
+    try:
+        return SerialTransport.model_validate(table.model_dump() | query)
+    except ValueError as error:
+        raise TransportError(
+            f"serial settings {query} are wrong", "write ?baud=9600&format=8N1"
+        ) from error
