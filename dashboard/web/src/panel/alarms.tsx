@@ -1,15 +1,24 @@
-// What someone in this room can act on: what is wrong, and the next step.
+// What someone in this room can act on: what is wrong, and the next step as a button where it is one.
 
 import type { Alarm } from "../api/types";
 import { said, t } from "../i18n";
-import { ask, problem, room, session, speaking, word } from "../room/store";
+import { ask, problem, room, session, word } from "../room/store";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
 import { nameOf } from "./devices";
 
-/** An alarm's own words, in the reader's language where its kind is known. */
+const RETRIED = ["recorder.no_source", "recorder.source_failed", "recorder.disk_full", "recording.refused"];
+const RESUMED = ["class.speaking", "class.paused"];
+
+/** `recorder.silent.lectern` is of the kind `recorder.silent`; `device.projector` of `device`. */
+function kindOf(alarm: Alarm): string {
+  const [area = "", what = ""] = alarm.id.split(".");
+  return area === "device" ? area : `${area}.${what}`;
+}
+
+/** An alarm's words in the reader's language where its kind is known, else as the room says it. */
 function words(alarm: Alarm): { text: string; remedy: string } {
-  const kind = alarm.id.split(/[:/]/)[0] ?? "";
+  const kind = kindOf(alarm);
   const name = nameOf(alarm.subject);
   return {
     text: said(`alarm.${kind}.text`, alarm.text, { name }),
@@ -17,14 +26,43 @@ function words(alarm: Alarm): { text: string; remedy: string } {
   };
 }
 
+function NextStep({ kind }: { kind: string }) {
+  if (RETRIED.includes(kind))
+    return (
+      <Button kind="main" icon="retry" act={() => ask("/session/retry")}>
+        {t("action.retry")}
+      </Button>
+    );
+  if (RESUMED.includes(kind))
+    return (
+      <Button kind="main" icon="resume" act={() => ask("/session/resume")}>
+        {t("action.resume")}
+      </Button>
+    );
+  if (kind === "class.overtime")
+    return (
+      <Button
+        kind="main"
+        icon="extend"
+        label={t("action.extend.by", { n: 5 })}
+        act={() => ask("/session/extend", { minutes: 5 })}
+      >
+        <bdi dir="ltr">+5</bdi>
+      </Button>
+    );
+  return null;
+}
+
 function AlarmRow({ alarm }: { alarm: Alarm }) {
   const { text, remedy } = words(alarm);
   return (
     <li class={`alarm is-${alarm.severity}`}>
-      <Icon name="warning" size={32} />
+      <Icon name={kindOf(alarm) === "class.speaking" ? "microphone" : "warning"} size={32} />
       <div>
         <strong>{text}</strong> <span>{remedy}</span>
+        {kindOf(alarm) === "recording.refused" && <bdi class="alarm-detail">{alarm.text}</bdi>}
       </div>
+      <NextStep kind={kindOf(alarm)} />
     </li>
   );
 }
@@ -32,46 +70,32 @@ function AlarmRow({ alarm }: { alarm: Alarm }) {
 export function Alarms() {
   const mine = (room.value?.alarms ?? []).filter((alarm) => alarm.who === "instructor");
   const error = session.value?.recording_error;
-  const stopped = word.value === "none" && error != null;
+  // Why nothing is recorded is an alarm already, or else is said here.
+  const unsaid = word.value === "none" && !mine.some((alarm) => RETRIED.includes(kindOf(alarm)));
   return (
     <div class="notices" aria-label={t("alarms")} role="region">
       {problem.value !== null && (
         <div class="alarm is-problem" role="alert">
-          <Icon name="cross" size={32} />
+          <Icon name="warning" size={32} />
           <div>
             <strong>{problem.value.detail}</strong> <span>{problem.value.remedy}</span>
           </div>
-          <Button local kind="quiet" icon="cross" label={t("action.close")} act={() => (problem.value = null)}>
+          <Button local kind="quiet" icon="cross" label={t("action.close")} act={() => void (problem.value = null)}>
             {""}
           </Button>
         </div>
       )}
-      {speaking.value && (
-        <div class="alarm is-critical" role="alert">
-          <Icon name="microphone" size={32} />
-          <div>
-            <strong>{t("speaking")}</strong>
-          </div>
-          {word.value === "paused" && (
-            <Button kind="main" icon="resume" act={() => ask("/session/resume")}>
-              {t("action.resume")}
-            </Button>
-          )}
-        </div>
-      )}
-      {stopped && (
+      {unsaid && (
         <div class="alarm is-critical" role="alert">
           <Icon name="warning" size={32} />
           <div>
             <strong>{t("state.none")}.</strong> <span>{error}</span>
           </div>
-          <Button kind="main" icon="undo" act={() => ask("/session/retry")}>
-            {t("action.retry")}
-          </Button>
+          <NextStep kind="recording.refused" />
         </div>
       )}
       {mine.length > 0 && (
-        <ul class="alarm-list" role="list">
+        <ul class="alarm-list" role="list" aria-live="polite">
           {mine.map((alarm) => (
             <AlarmRow key={alarm.id} alarm={alarm} />
           ))}

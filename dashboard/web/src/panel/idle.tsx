@@ -68,6 +68,10 @@ export function Idle() {
       <div class="side">
         <LastClass />
         <Devices />
+        <a class="button quiet" href="/recordings">
+          <Icon name="film" />
+          <span class="button-text">{t("recordings")}</span>
+        </a>
       </div>
     </main>
   );

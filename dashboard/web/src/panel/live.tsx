@@ -128,9 +128,11 @@ export function Live() {
   return (
     <>
       <main class="live">
-        <Sources />
-        <div class="side">
+        <div class="stage">
+          <Sources />
           <Layouts />
+        </div>
+        <div class="side">
           <Devices />
         </div>
       </main>

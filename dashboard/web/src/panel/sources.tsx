@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { ApiError, picture } from "../api/client";
 import type { SourceView } from "../api/types";
 import { said, t, type Key } from "../i18n";
-import { levels, link, room, word } from "../room/store";
+import { active, levels, link, room, session, word } from "../room/store";
 import { beat, steady } from "../room/time";
 import { Icon } from "../ui/icons";
 
@@ -15,7 +15,7 @@ const OLD_S = 5;
 function Picture({ source }: { source: SourceView }) {
   const address = useSignal<string | null>(null);
   const newest = useSignal(steady());
-  const shown = word.value === "live" || word.value === "restarting" || word.value === "ending";
+  const shown = session.value?.state !== "paused" && active.value;
   useEffect(() => {
     if (!shown || link.value !== "open") return undefined;
     let stopped = false;

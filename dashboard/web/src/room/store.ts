@@ -1,6 +1,6 @@
 // What the page knows of the room: one signal per thing, kept true by the event stream.
 
-import { batch, computed, effect, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { ApiError, get, post } from "../api/client";
 import { listen, type RoomEvent } from "../api/events";
 import type { Me, RoomView, SessionView, SourceView } from "../api/types";
@@ -32,13 +32,15 @@ export const word = computed<Word>(() => {
     const sign = me.value?.sign;
     if (!sign || sign.state === "free") return "free";
     if (sign.recording_state === "failed") return "none";
+    if (sign.recording_state === "restarting") return "restarting";
     return sign.state === "ended" || sign.state === "planned" ? "free" : sign.state;
   }
   if (on === null || on.state === "ended" || on.state === "planned") return "free";
   if (on.recording_error !== null || on.recording_state === "failed") return "none";
   if (on.state === "ending" || on.state === "paused") return on.state;
   if (on.recording_state === "restarting") return "restarting";
-  return on.state;
+  if (on.state === "preparing" || on.recording_state === "starting") return "preparing";
+  return on.recording_state === "recording" ? "live" : "none";
 });
 
 /** Seconds since the class began, counting. */
@@ -62,24 +64,6 @@ export function warmLeft(id: string, told: number | null): number | null {
   if (told === null) return null;
   return Math.max(0, Math.ceil(told - (beat.value - (deviceAt.get(id) ?? beat.value))));
 }
-
-// --- speaking while nothing is recorded -----------------------------------------------------------
-
-const SPEECH_DBFS = -38;
-const SPOKEN_FOR_S = 3;
-let spokenSince: number | null = null;
-export const speaking = signal(false);
-
-effect(() => {
-  const loudest = Math.max(-120, ...Object.values(levels.value));
-  const time = beat.value;
-  if (loudest < SPEECH_DBFS) spokenSince = speaking.peek() && spokenSince ? spokenSince : null;
-  else spokenSince ??= time;
-  speaking.value =
-    (word.value === "paused" || word.value === "none") &&
-    spokenSince !== null &&
-    time - spokenSince > SPOKEN_FOR_S;
-});
 
 // --- events -----------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ const PATHS: Record<string, ComponentChildren> = {
   stop: <rect x="6.5" y="6.5" width="11" height="11" rx="1.5" fill="currentColor" />,
   extend: <path d="M12 20a8 8 0 1 1 8-8M12 7.5V12l3 2M19 16v6M16 19h6" />,
   undo: <path d="M4 10h10a6 6 0 0 1 0 12h-3M4 10l5-5M4 10l5 5" transform="translate(0 -2)" />,
+  retry: <path d="M20 12a8 8 0 1 1-2.3-5.6L20 8.5M20 3.5v5h-5" />,
   lock: (
     <>
       <rect x="5" y="11" width="14" height="9" rx="2" />
