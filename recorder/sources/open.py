@@ -135,8 +135,13 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def open_stream(address: Address, secret: str | None = None) -> InputContainer:
-    """Opens the address for reading, with timeouts on a network. Raises SourceError."""
+def open_stream(
+    address: Address, secret: str | None = None, *, patient: bool = False
+) -> InputContainer:
+    """Opens the address for reading, with timeouts on a network. Raises SourceError.
+
+    `patient` looks at the stream for seconds, for one that does not describe itself.
+    """
     import av
 
     url = address.url
@@ -146,9 +151,9 @@ def open_stream(address: Address, secret: str | None = None) -> InputContainer:
     timeout: tuple[float, float] | None = None
     if address.live:
         timeout = (OPEN_TIMEOUT, READ_TIMEOUT)
-        # An RTSP description and the first key frame say all there is to know; probing for the
-        # frame rate would cost seconds before the first packet.
-        options = {"analyzeduration": "400000", "probesize": "500000", "fpsprobesize": "0"}
+        # A description and the first key frame say nearly always all there is to know; looking
+        # longer would cost seconds before the first packet.
+        options = {"analyzeduration": "5000000" if patient else "100000", "fpsprobesize": "0"}
     if address.scheme in ("rtsp", "rtsps"):
         options |= {
             "rtsp_transport": address.own.get("transport", "tcp"),

@@ -95,7 +95,7 @@ class StreamSource(threading.Thread):
         self._offset = round(spec.offset_ms * 1000)
         self._resume = resume
         self._wake = threading.Event()
-        self._stopping = False
+        self._stopping = self._patient = False
 
     def retry(self) -> None:
         self._wake.set()
@@ -119,7 +119,7 @@ class StreamSource(threading.Thread):
         while not self._stopping:
             self._sink.changed("opening")
             try:
-                container = open_stream(self._address, self._spec.secret)
+                container = open_stream(self._address, self._spec.secret, patient=self._patient)
             except SourceError as error:
                 self._sink.changed("lost" if opened else "failed", str(error))
             else:
@@ -145,6 +145,9 @@ class StreamSource(threading.Thread):
                 tracks = self._choose(container)
                 if not tracks:
                     return "there is neither picture nor sound in it"
+                if self._unclear(tracks) and not self._patient:
+                    self._patient = True
+                    return "the stream does not describe itself; it is looked at longer"
                 if self._address.live:
                     self._copy_live(container, tracks)
                 else:
@@ -166,8 +169,18 @@ class StreamSource(threading.Thread):
             in_band = media.codec in ("h264", "hevc") and media.extradata[:1] != b"\x01"
             known = parameters.sequence_sets(media.codec, sets) if sets else set()
             scale = float(stream.time_base or 0) or 1 / 90_000
+            if media.codec == "h264" and known and not media.width:
+                width, height = parameters.h264_size(next(iter(known))) or (0, 0)
+                media = replace(media, width=width, height=height)
             tracks[stream.index] = _Track(len(tracks), scale, media, in_band, known)
         return tracks
+
+    def _unclear(self, tracks: dict[int, _Track]) -> bool:
+        """A picture of unknown size that will not be told by the first key frame."""
+        return any(
+            track.media.media == "video" and not track.media.width and track.media.codec != "h264"
+            for track in tracks.values()
+        )
 
     def _begin(self, tracks: dict[int, _Track]) -> None:
         self._sink.begin([track.media for track in tracks.values()])
@@ -175,7 +188,12 @@ class StreamSource(threading.Thread):
     def _packets(
         self, container: InputContainer, tracks: dict[int, _Track]
     ) -> Iterator[tuple[av.Packet[Any], _Track, float]]:
-        """Packets with content, their track and their decoding time in seconds."""
+        """Packets with content, their track and their decoding time in seconds.
+
+        An RTSP stream may begin with packets that have no time yet, its first key frame among
+        them: they wait for the next one of their stream, which tells.
+        """
+        untimed: dict[int, list[av.Packet[Any]]] = {}
         last: dict[int, float] = {}
         for packet in container.demux([container.streams[index] for index in tracks]):
             if self._stopping:
@@ -184,13 +202,15 @@ class StreamSource(threading.Thread):
                 continue
             track = tracks[packet.stream_index]
             ticks = packet.dts if packet.dts is not None else packet.pts
-            if ticks is None:
-                if track.index not in last:
-                    continue
-                stamp = last[track.index]
-            else:
-                stamp = ticks * track.scale
+            if ticks is None and track.index not in last:
+                untimed.setdefault(track.index, []).append(packet)
+                continue
+            stamp = last[track.index] if ticks is None else ticks * track.scale
             last[track.index] = stamp
+            if waiting := untimed.pop(track.index, None):
+                step = (packet.duration or 0) * track.scale or 0.04
+                for place, earlier in enumerate(waiting):
+                    yield earlier, track, stamp - (len(waiting) - place) * step
             yield packet, track, stamp
 
     def _copy_live(self, container: InputContainer, tracks: dict[int, _Track]) -> None:
