@@ -278,10 +278,10 @@ class Program:
                 layout = str(command.args.get("layout"))
                 if layout in layouts.NAMES:
                     self.compositor.set_layout(layout, max(at, t))
-            elif command.args.get("kind") in ("page", "chapter", "bookmark"):
-                data = command.args.get("data")
-                title = data.get("title") or data.get("label") if isinstance(data, dict) else None
-                self._marks.append(Chapter(self._lecture(at), str(title or "")))
+            else:
+                title = chapters.title(str(command.args.get("kind")), command.args.get("data"))
+                if title is not None:
+                    self._marks.append(Chapter(self._lecture(at), title))
 
     def pages(self) -> list[tuple[int, int]]:
         """Page turns that were noticed in the lecture: (class time, lecture time) in µs."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 CLOSEST_US = 5_000_000
 
@@ -14,6 +15,14 @@ class Chapter:
 
     start: int
     title: str
+
+
+def title(kind: str, data: Any) -> str | None:
+    """The title that a marker gives a chapter ("" for none of its own); None when it makes none."""
+    if kind not in ("page", "chapter", "bookmark"):
+        return None
+    told = (data.get("title") or data.get("label")) if isinstance(data, dict) else None
+    return str(told or "")
 
 
 def merge(marks: Iterable[Chapter], pages: Iterable[int]) -> list[Chapter]:

@@ -1,0 +1,89 @@
+"""Renders a span of the lecture from the tracks, through the same program as in class."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorder import encoders, feed
+from recorder.production.replay import replay
+from recorder.program import Program, layout_at
+from recorder.recording import Recording, write_durably
+
+US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered span: its file, class seconds, and the page turns noticed in it."""
+
+    path: Path
+    begin: float
+    end: float
+    pages: list[float]
+
+
+def render(
+    recording: Recording,
+    begin: float,
+    end: float,
+    path: Path,
+    *,
+    layout: str | None = None,
+    threads: int | None = None,
+) -> Rendered:
+    """Renders class seconds `begin` to `end`, which hold no pause, into `path`.
+
+    A span that was rendered before, whole and with the same settings, is not rendered again.
+    `layout` overrides the layouts that were chosen in class. Raises OSError and
+    av.error.FFmpegError when the file cannot be written.
+    """
+    manifest = recording.manifest
+    facts_path = path.with_suffix(".json")
+    wanted = {
+        "begin": begin,
+        "end": end,
+        "layout": layout,
+        "program": manifest.program.model_dump(mode="json"),
+    }
+    known = _known(path, facts_path, wanted)
+    if known is not None:
+        return Rendered(path, begin, end, known)
+    first = layout or layout_at(recording, manifest, begin)
+    new = path.with_suffix(".part")
+    program = Program(
+        new,
+        manifest.program,
+        first,
+        round(begin * US),
+        encoder=encoders.SOFTWARE,
+        threads=threads if threads is not None else (os.cpu_count() or 1),
+    )
+    if layout is None:
+        for change in _layouts(recording, begin, end):
+            program.take(change)
+    for message in replay(recording, round(begin * US), round(end * US)):
+        program.take(message)
+    program.take(feed.Command("finish", {"t": end}))
+    new.replace(path)
+    pages = [turn / US for turn, _ in program.pages()]
+    write_durably(facts_path, json.dumps({**wanted, "pages": pages}).encode())
+    return Rendered(path, begin, end, pages)
+
+
+def _known(path: Path, facts_path: Path, wanted: Mapping[str, object]) -> list[float] | None:
+    try:
+        facts = json.loads(facts_path.read_bytes())
+        pages = facts.pop("pages")
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    return list(map(float, pages)) if facts == wanted and path.exists() else None
+
+
+def _layouts(recording: Recording, begin: float, end: float) -> Iterator[feed.Command]:
+    for marker in sorted(recording.markers(), key=lambda marker: marker.t):
+        if marker.kind == "layout" and begin < marker.t < end:
+            yield feed.Command("layout", {"t": marker.t, "layout": marker.data.get("layout")})
