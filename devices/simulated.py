@@ -154,7 +154,8 @@ class SimulatedDevice:
         command, action, fields, broadcast = found
         self.received.append(command.name if action == "set" else f"{command.name}?")
         manners = self._manners()
-        if command.name != "power" and manners == "power-only":
+        always = self.power in (command.spec.when or ())
+        if command.name != "power" and manners == "power-only" and not always:
             bodies = self._refuse(command, "unavailable", fields)
         elif manners in ("silent", "disconnected") and not (
             command.name == "power" and action == "set" and self.power == "off"

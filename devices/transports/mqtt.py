@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
@@ -145,6 +146,7 @@ class MqttLink:
             keepalive=15,
             timeout=5.0,
             max_queued_incoming_messages=10_000,
+            socket_options=((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),),
         )
 
     async def _run(self) -> None:
