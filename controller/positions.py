@@ -41,7 +41,6 @@ class _Scan:
                 self.counts[name] = self.counts.get(name, -1) + 1
                 table = (*name, self.counts[name])
                 self._note(table)
-                self.found.setdefault(name, self.found[table])
             elif self._take("["):
                 key = self._key()
                 self._take("]")
@@ -140,4 +139,5 @@ class _Scan:
         return bisect_right(self.starts, at)
 
     def _note(self, path: Path) -> None:
-        self.found.setdefault(path, self._line(self.at))
+        for length in range(1, len(path) + 1):
+            self.found.setdefault(path[:length], self._line(self.at))
