@@ -206,23 +206,24 @@ class Codec:
 
     def _answer(self, body: bytes, pending: Request) -> Meaning | None:
         command, known = pending.command, pending.fields
-        if pending.action == "get":
-            known = {key: value for key, value in known.items() if key != "value"}
-            if states := self._reading(command, command.reports, body, known):
-                return Meaning("report", answer=True, states=states)
-        else:
-            for template in command.acks:
-                fields = template.match(body, {k: v for k, v in known.items() if k != "value"})
-                if fields is not None:
-                    return Meaning("ack", answer=True, states=self._confirmed(pending, fields))
         replies = self._replies_of[command.name]
-        for kind in ("wait", "busy", "nak", "accepted"):
+        for kind in ("wait", "busy", "nak"):
             for template in getattr(replies, kind):
                 fields = template.match(body, known)
-                if fields is None or (kind == "accepted" and pending.action == "get"):
-                    continue
-                error = str(fields.get("error", ""))
-                return self._refusal(kind, error)
+                if fields is not None:
+                    return self._refusal(kind, str(fields.get("error", "")))
+        known = {key: value for key, value in known.items() if key != "value"}
+        if pending.action == "get":
+            if states := self._reading(command, command.reports, body, known):
+                return Meaning("report", answer=True, states=states)
+            return None
+        for template in command.acks:
+            fields = template.match(body, known)
+            if fields is not None:
+                return Meaning("ack", answer=True, states=self._confirmed(pending, fields))
+        for template in replies.accepted:
+            if template.match(body, known) is not None:
+                return Meaning("accepted", answer=True)
         return None
 
     def _refusal(self, kind: Any, error: str) -> Meaning:

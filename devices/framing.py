@@ -69,12 +69,21 @@ class _Cutter:
             return self._by_length(data)
         if self.datagram and not self.ends:
             return (len(data), 0) if len(data) <= self.max else (0, 0)
-        found = [(data.find(end, len(self.start)), len(end)) for end in self.ends]
-        found = [(at, size) for at, size in found if at >= 0]
-        if found:
-            at, size = min(found)
-            return at + size, size
-        return None if len(data) <= self.max else (0, 0)
+        return self._by_end(data)
+
+    def _by_end(self, data: bytes) -> tuple[int, int] | None:
+        """The first end; with a check sum the first one before which it is right, because the
+        check sum itself may look like an end."""
+        after = len(self.start)
+        while True:
+            places = [(data.find(end, after), len(end)) for end in self.ends]
+            places = [(at, size) for at, size in places if at >= 0]
+            if not places:
+                return None if len(data) <= self.max else (0, 0)
+            at, size = min(places)
+            if not self.sum or self.body(data[: at + size], size) is not None:
+                return at + size, size
+            after = at + 1
 
     def _by_length(self, data: bytes) -> tuple[int, int] | None:
         assert self.length is not None

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from devices.transports.link import Link, LinkError
@@ -35,6 +36,8 @@ class Session:
         self._arrived = asyncio.Event()
         self._opening = True
         self.refused: SessionError | None = None
+        self._telnet = Telnet()
+        self._answers: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Hold the conversation at connect. Raises SessionError or LinkError."""
@@ -49,6 +52,10 @@ class Session:
 
     def received(self, data: bytes) -> list[bytes]:
         """Bytes from the link; returns what the framer shall see."""
+        if self.spec.telnet:
+            data, answer = self._telnet.feed(data)
+            if answer:
+                self._answers.append(asyncio.create_task(self._send_quietly(answer)))
         if self._opening:
             self._heard += data
             self._arrived.set()
@@ -62,6 +69,11 @@ class Session:
     def unwrap(self, data: bytes) -> list[bytes]:
         """Received bytes without what this session adds."""
         return [data]
+
+    async def _send_quietly(self, data: bytes) -> None:
+        with suppress(LinkError):
+            await self.link.write(data)
+        self._answers = [task for task in self._answers if not task.done()]
 
     async def _step(self, step: Step) -> None:
         if step.expect is not None:
@@ -105,6 +117,49 @@ def step_bytes(text: str, options: Mapping[str, Any]) -> bytes:
     if text.startswith("hex:"):
         return bytes.fromhex(text.removeprefix("hex:"))
     return text.encode("latin-1")
+
+
+class Telnet:
+    """Takes telnet's option negotiation (RFC 854) out of the stream and refuses every option."""
+
+    _IAC, _DONT, _DO, _WONT, _WILL, _SB, _SE = 255, 254, 253, 252, 251, 250, 240
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """(the data without commands, what to answer)."""
+        data, self._rest = self._rest + data, b""
+        clean, answer, at = bytearray(), bytearray(), 0
+        while at < len(data):
+            if data[at] != self._IAC:
+                clean.append(data[at])
+                at += 1
+                continue
+            size = self._size(data, at)
+            if size is None:
+                self._rest = data[at : at + 512]
+                break
+            command = data[at + 1]
+            if command == self._IAC:
+                clean.append(self._IAC)
+            elif command == self._DO:
+                answer += bytes([self._IAC, self._WONT, data[at + 2]])
+            elif command == self._WILL:
+                answer += bytes([self._IAC, self._DONT, data[at + 2]])
+            at += size
+        return bytes(clean), bytes(answer)
+
+    def _size(self, data: bytes, at: int) -> int | None:
+        if at + 1 >= len(data):
+            return None
+        command = data[at + 1]
+        if command == self._SB:
+            end = data.find(bytes([self._IAC, self._SE]), at)
+            return None if end < 0 and len(data) - at < 512 else max(end + 2 - at, 2)
+        if command in (self._DO, self._DONT, self._WILL, self._WONT):
+            return 3 if at + 2 < len(data) else None
+        return 2
 
 
 class PJLinkSession(Session):

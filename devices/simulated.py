@@ -147,6 +147,10 @@ class SimulatedDevice:
             answer.bodies = []
         return answer
 
+    def knows(self, body: bytes) -> bool:
+        """Is this one of the messages that the profile's commands make?"""
+        return self._find(body) is not None
+
     def _answer(self, body: bytes) -> Answer:
         found = self._find(body)
         if found is None:

@@ -59,13 +59,15 @@ class Session(Table):
 
     `kind` names a conversation implemented in `devices.sessions`; `steps` writes a simple one.
     `connection = "per-command"` opens one connection per exchange. `echo`: the device may repeat
-    what it received. `idle_s`: the device closes a quiet connection after that.
+    what it received. `telnet`: option negotiation is refused and taken out. `idle_s`: the device
+    closes a quiet connection after that.
     """
 
     kind: Literal["plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol"] = "plain"
     connection: Literal["persistent", "per-command"] = "persistent"
     steps: list[Step] = Field(default_factory=list)
     echo: bool = False
+    telnet: bool = False
     idle_s: float | None = None
 
 

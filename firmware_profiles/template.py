@@ -9,7 +9,8 @@ for replies the other way round. Three forms:
 
 A field is `{name[*factor][+addend][:format]}`: `{id*16+0x80}` puts 0x90 for id 1. Formats: binary
 `u8 u16 u32 s8 s16 s32` (with `le` for little endian), `n4`/`sn4` (that many bytes of one nibble
-each, VISCA style), `d 03d x 02X f .2f` (digits as text) and `s` (any text). `2{speed}` in hex is
+each, VISCA style), `d 03d x 02X f .2f` (digits as text), `hex` (an option of hex digits, such as a
+MAC address, as bytes) and `s` (any text). `2{speed}` in hex is
 one byte, high nibble 2, low nibble the field. `{len}` is the number of body bytes after it. `{*}`
 is anything. A field with a value map stands for one of its tokens.
 """
@@ -90,6 +91,8 @@ class _Field:
     format: str
 
     def pattern(self) -> bytes:
+        if self.format == "hex":
+            return b"[\\x00-\\xff]*?"
         if low := _LOW_NIBBLE.match(self.format):
             return _masked_pattern(0x100 | int(low[1], 16) << 4)
         if binary := _BINARY.match(self.format):
@@ -108,6 +111,11 @@ class _Field:
     def encode(self, value: Any) -> bytes:
         if self.format == "s" and self.factor == 1 and self.addend == 0:
             return _as_text(value).encode()
+        if self.format == "hex":
+            try:
+                return bytes.fromhex(re.sub("[:.-]", "", str(value)))
+            except ValueError:
+                raise TemplateError(f"{self.name} needs hex digits, not {value!r}") from None
         try:
             number = float(value) * self.factor + self.addend
         except (TypeError, ValueError):
@@ -139,6 +147,8 @@ class _Field:
         if self.format == "s":
             text = raw.decode("utf-8", "replace")
             return text if self.factor == 1 and self.addend == 0 else self._back(_number(text))
+        if self.format == "hex":
+            return raw.hex()
         if _LOW_NIBBLE.match(self.format):
             return self._back(raw[0] & 0xF)
         if binary := _BINARY.match(self.format):
@@ -186,7 +196,7 @@ def _parse_field(text: str, default: str) -> _Field:
         raise TemplateError(f"{{{text}}} is no field: write {{name}}, {{name:format}}, {{name+1}}")
     layout = found["format"] or ("u8" if default == "hex" and found["name"] != "*" else "s")
     if not (
-        layout == "s"
+        layout in ("s", "hex")
         or _BINARY.match(layout)
         or _NIBBLES.match(layout)
         or _DIGITS.match(layout)
@@ -541,7 +551,10 @@ class JsonTemplate(Template):
 
 
 def _same(known: Any, found: Any) -> bool:
-    return bool(known == found) or _as_text(known) == _as_text(found)
+    if known == found:
+        return True
+    mine, theirs = _as_text(known), _as_text(found)
+    return mine == theirs or re.sub("[:.-]", "", mine).lower() == theirs.lower()
 
 
 def _merge(fields: dict[str, Any], found: Mapping[str, Any]) -> bool:
