@@ -17,15 +17,28 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.classroom import Classroom
 from controller.settings import AuthSettings
 from controller.state import AccessRole
+from controller.tablets import Tablets
 from dashboard import metrics, problems
 from dashboard import pages as built_pages
-from dashboard.api import deliveries, devices, events, login, recordings, session, view
+from dashboard.api import (
+    deliveries,
+    devices,
+    events,
+    login,
+    recordings,
+    session,
+    tablet_socket,
+    tablets,
+    view,
+)
 from dashboard.auth import Authenticator, anyone
 from dashboard.room import Technician
+from devices.tablets.decks import MAX_BYTES
 
 API = "/api/v1"
 OPENAPI = "/api/openapi.json"
 MAX_BODY = 256 * 1024
+LARGE = {tablets.UPLOADS: MAX_BYTES + 1}
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -53,15 +66,16 @@ class _Shield:
             await self._app(scope, receive, send)
             return
         api = scope["path"].startswith("/api/")
+        limit = LARGE.get(scope["path"], MAX_BODY)
         taken = 0
 
         async def count() -> Message:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY:
+            if taken > limit:
                 raise problems.ProblemError(
-                    413, "too_large", "The body is too large.", f"Send at most {MAX_BODY} bytes."
+                    413, "too_large", "The body is too large.", f"Send at most {limit} bytes."
                 )
             return message
 
@@ -83,11 +97,13 @@ def create_app(
     secret_key: bytes,
     pages: Path | None = None,
     authenticator: Authenticator | None = None,
+    students: Tablets | None = None,
 ) -> FastAPI:
     """The application of `classroom`.
 
     `secret_key` (32 random bytes that outlive a restart) signs cookies; `pages` is where
-    the built pages lie (the installed ones by default). Raises SecretError when a secret that
+    the built pages lie (the installed ones by default); `students` are the room's
+    tablets, if it has any. Raises SecretError when a secret that
     `auth` refers to cannot be read, RuntimeError when a route declares no role.
     """
     app = FastAPI(
@@ -106,11 +122,22 @@ def create_app(
     )
     folder = pages or built_pages.built()
     app.state.classroom = classroom
+    app.state.tablets = students
     app.state.authenticator = authenticator or Authenticator(auth, secret_key)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
     problems.install(app)
-    for part in (login, view, session, devices, recordings, deliveries, events):
+    for part in (
+        login,
+        view,
+        session,
+        devices,
+        recordings,
+        deliveries,
+        events,
+        tablets,
+        tablet_socket,
+    ):
         app.include_router(part.router, prefix=API)
     _install_probes(app, classroom)
     built_pages.install(app, folder)
@@ -144,7 +171,7 @@ class DeclaredRoute(NamedTuple):
 
     path: str
     method: str
-    role: AccessRole | Literal["everyone"] | None
+    role: AccessRole | Literal["everyone", "tablet"] | None
 
 
 def declared_routes(app: FastAPI) -> Iterator[DeclaredRoute]:
@@ -160,10 +187,10 @@ def declared_routes(app: FastAPI) -> Iterator[DeclaredRoute]:
             yield DeclaredRoute(path, "ANY", None)
 
 
-def _least(dependant: Dependant) -> AccessRole | Literal["everyone"] | None:
+def _least(dependant: Dependant) -> AccessRole | Literal["everyone", "tablet"] | None:
     for one in dependant.dependencies:
         role = getattr(one.call, "least_role", None)
-        if isinstance(role, AccessRole) or role == "everyone":
+        if isinstance(role, AccessRole) or role in ("everyone", "tablet"):
             return role
     return None
 

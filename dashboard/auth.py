@@ -282,8 +282,8 @@ def guard_write(connection: HTTPConnection) -> None:
         )
 
 
-def declares(role: AccessRole | Literal["everyone"]) -> Callable[[Any], Any]:
-    """Mark a dependency with the least role that it lets in."""
+def declares(role: AccessRole | Literal["everyone", "tablet"]) -> Callable[[Any], Any]:
+    """Mark a dependency with the least role that it lets in; `tablet`: a paired tablet's own."""
 
     def mark(dependency: Any) -> Any:
         dependency.least_role = role

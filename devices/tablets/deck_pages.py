@@ -23,7 +23,7 @@ def _say(**line: object) -> None:
 def render(file: Path, folder: Path, deck: str) -> None:
     """Writes `<deck>-<n>.webp`, at most WIDTH pixels on the longer side, and says what they are."""
     import cv2
-    import pypdfium2
+    import pypdfium2  # type: ignore[import-untyped]
 
     try:
         document = pypdfium2.PdfDocument(file)

@@ -113,7 +113,7 @@ class DeckShelf:
                 return self.deck(ident)
             async with self._one:
                 pdf = source if suffix == ".pdf" else await _to_pdf(source)
-                pages = Path(scratch) / "pages"
+                pages = await asyncio.to_thread(_folder, Path(scratch) / "pages")
                 deck = await _render(pdf, pages, ident, Path(name).stem[:200])
                 target = self._folder / ident
                 shutil.rmtree(target, ignore_errors=True)
@@ -123,6 +123,11 @@ class DeckShelf:
     def remove(self, deck: str) -> None:
         """Throws a deck away."""
         shutil.rmtree(self._folder / self.deck(deck).id, ignore_errors=True)
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 async def _receive(target: Path, content: AsyncIterator[bytes]) -> str:
@@ -159,7 +164,6 @@ async def _to_pdf(source: Path) -> Path:
 
 
 async def _render(pdf: Path, pages: Path, ident: str, title: str) -> Deck:
-    pages.mkdir()
     module = "devices.tablets.deck_pages"
     said = await _child(
         *(sys.executable, "-m", module, str(pdf), str(pages), ident), timeout=RENDER_S

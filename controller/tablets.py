@@ -1,0 +1,139 @@
+"""The tablets of the room as the daemon runs them: store, lesson, broker, decks, in one life.
+
+The lesson follows the class: it begins when a session does, goes on after a restart, and ends
+with it. Page turns and questions become markers of the recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from controller.events import EventBus, SlowSubscriber
+from controller.state import RoomView, SessionState, SessionView
+from controller.tablet_store import TabletStore
+from devices.tablets.access import BrokerAccess
+from devices.tablets.decks import DeckShelf
+from devices.tablets.mqtt import Link, MqttTablets
+from devices.tablets.pairing import Paired
+from devices.tablets.room import TabletRoom
+
+_OVER = {SessionState.ENDED, SessionState.PLANNED}
+_log = structlog.get_logger(__name__)
+
+Mark = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+
+class Followed(Protocol):
+    """The part of `Classroom` that the tablets follow."""
+
+    events: EventBus
+
+    def view(self) -> RoomView: ...
+
+
+class Tablets:
+    """What the daemon starts after the classroom, and the dashboard serves.
+
+    `managed`: the broker is the room's own, so tablets get logins there.
+    """
+
+    def __init__(
+        self,
+        room: str,
+        state: Path,
+        *,
+        mqtt: Link | None = None,
+        managed: bool = False,
+        mark: Mark | None = None,
+    ) -> None:
+        self.store = TabletStore(state / "tablets.db")
+        self.decks = DeckShelf(state / "decks")
+        self.room = TabletRoom(room, self.store, on_marker=self._marker)
+        self.door: MqttTablets | None = None
+        if mqtt is not None:
+            access = BrokerAccess(mqtt, room) if managed else None
+            self.door = MqttTablets(self.room, mqtt, access)
+        self._mark = mark
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self, classroom: Followed | None = None) -> None:
+        """Opens the store and begins to follow `classroom`. Raises TabletStoreError."""
+        await self.store.open()
+        await self.room.start()
+        if self.door:
+            await self.door.start()
+        if classroom is not None:
+            self._later(self._follow(classroom))
+
+    async def stop(self) -> None:
+        """Ends connections; a lesson that is on continues at the next start."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.room.stop()
+        if self.door:
+            await self.door.stop()
+        await self.store.close()
+
+    async def redeem(
+        self, code: str, address: str, *, name: str = "", version: str = "", native: bool = False
+    ) -> Paired:
+        """Turns a code into a tablet; a native app gets a login at the broker as well."""
+        paired = await self.room.pairing.redeem(code, address, name=name, version=version)
+        if native:
+            await self.admit(paired.tablet.id, paired.credential)
+        return paired
+
+    async def admit(self, tablet: str, credential: str) -> bool:
+        """Gives a tablet its login at the broker (again); False when there is none to give."""
+        if self.door is None:
+            return False
+        with contextlib.suppress(Exception):
+            await self.door.grant(tablet, credential)
+            return True
+        return False
+
+    async def _follow(self, classroom: Followed) -> None:
+        while True:
+            try:
+                async with classroom.events.subscribe() as events:
+                    await self._be_at(classroom.view().session)
+                    async for event in events:
+                        if event.kind == "session":
+                            await self._be_at(SessionView.model_validate(event.data))
+                    return
+            except SlowSubscriber:
+                continue
+            except Exception as error:
+                _log.error("tablets_follow", error=str(error))
+                await asyncio.sleep(1.0)
+
+    async def _be_at(self, session: SessionView | None) -> None:
+        lesson = self.room.lesson
+        if session is None or session.state in _OVER:
+            if lesson is not None and (session is None or session.id == lesson.session):
+                await self.room.end()
+        elif lesson is None or lesson.session != session.id:
+            await self.room.open(session.id, session.title)
+
+    def _marker(self, kind: str, body: dict[str, Any]) -> None:
+        if self._mark is None:
+            return
+        data = {"page": body["page"]} if kind == "page" else {"kind": kind}
+        self._later(self._mark("page" if kind == "page" else "tablets", data))
+
+    def _later(self, job: Any) -> None:
+        task: asyncio.Task[Any] = asyncio.ensure_future(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            _log.warning("tablets_job", error=str(error))
