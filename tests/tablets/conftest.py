@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.util
 import json
+import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import aiomqtt
+import httpx
 import pytest
+import uvicorn
+import websockets
 
 from controller.broker import ManagedBroker
+from controller.settings import AuthSettings, UserSpec
+from controller.state import AccessRole
 from controller.tablet_store import TabletStore
+from controller.tablets import Tablets
+from dashboard.app import create_app
 from devices.tablets.access import BrokerAccess
 from devices.tablets.clock import room_ms
 from devices.tablets.member import Member
@@ -224,6 +234,160 @@ async def native(
         paired = await room.pairing.redeem(room.pairing.pair_set([name], role).text, "127.0.0.1")
         await door.grant(paired.tablet.id, paired.credential)
         tablet = NativeTablet(broker.port, room.room, paired)
+        made.append(tablet)
+        if connect:
+            await tablet.connect()
+        return tablet
+
+    yield take
+    for tablet in made:
+        await tablet.close()
+
+
+# --- over HTTP ------------------------------------------------------------------------------
+
+
+def _pretend_room(folder: Path) -> Any:
+    """The dashboard tests' room in memory."""
+    path = Path(__file__).parents[1] / "dashboard" / "pretend_room.py"
+    spec = importlib.util.spec_from_file_location("pretend_room", path)
+    assert spec and spec.loader
+    module = sys.modules.setdefault("pretend_room", importlib.util.module_from_spec(spec))
+    if not hasattr(module, "PretendRoom"):
+        spec.loader.exec_module(module)
+    return module.PretendRoom(folder)
+
+
+PEOPLE = [("technician", "3333"), ("instructor", "2222"), ("student", "1111")]
+
+
+@pytest.fixture
+async def tablets(tmp_path: Path) -> AsyncIterator[Tablets]:
+    """The daemon's part, without a broker; a lesson is on."""
+    tablets = Tablets("room1", tmp_path / "state")
+    await tablets.start()
+    lesson = await tablets.room.open("c1", "Physics")
+    pages = [
+        {"id": f"p{c}", "kind": "blank", "title": c, "url": None, "image": None} for c in "abcd"
+    ]
+    await lesson.put("deck", {"deck": {"id": "d", "title": "Deck"}, "pages": pages})
+    yield tablets
+    await tablets.stop()
+
+
+@pytest.fixture
+async def web(
+    tablets: Tablets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[str]:
+    """The web application on a real socket: its address without the scheme."""
+    users = []
+    for name, pin in PEOPLE:
+        monkeypatch.setenv(f"PIN_{name}", pin)
+        users.append(UserSpec(name=name, role=AccessRole(name), secret=f"env:PIN_{name}"))
+    app = create_app(
+        _pretend_room(tmp_path / "recordings"),
+        auth=AuthSettings(users=users),
+        secret_key=b"k" * 32,
+        students=tablets,
+    )
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="warning",
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=256 * 1024,
+        timeout_graceful_shutdown=2,
+    )
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+        assert not task.done(), "the server did not start"
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    yield f"{host}:{port}"
+    server.should_exit = True
+    await asyncio.wait_for(task, 20)
+
+
+class PageTablet:
+    """A tablet over the WebSocket, as the page is one: keeps a replica, answers gaps."""
+
+    def __init__(self, web: str, headers: dict[str, str], query: str = "") -> None:
+        self._address = f"ws://{web}/api/v1/tablets/socket{query}"
+        self._headers = headers
+        self.replica = Replica()
+        self.heard: list[dict[str, Any]] = []
+        self.socket: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def connect(self, **hello: Any) -> None:
+        self.socket = await websockets.connect(
+            self._address, additional_headers=self._headers, max_size=None
+        )
+        await self.put(self.replica.hello(**hello))
+        self._task = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        with contextlib.suppress(websockets.ConnectionClosed):
+            async for text in self.socket:
+                self.heard.append(json.loads(text))
+                for reply in self.replica.take(text):
+                    await self.put(reply)
+
+    async def put(self, message: dict[str, Any]) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def say(self, kind: str, **fields: Any) -> None:
+        await self.put({"type": kind, "id": uuid.uuid4().hex, **fields})
+
+    async def cut(self) -> None:
+        """The network goes away without a word."""
+        self.socket.transport.abort()
+        if self._task:
+            await self._task
+
+    async def close(self) -> None:
+        if self.socket:
+            await self.socket.close()
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture
+async def people(web: str) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    """Signed-in clients by name, and `nobody`."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = {}
+        for name, pin in [*PEOPLE, ("nobody", "")]:
+            client = httpx.AsyncClient(base_url=f"http://{web}", timeout=30)
+            clients[name] = await stack.enter_async_context(client)
+            if pin:
+                answer = await client.post("/api/v1/login", json={"pin": pin})
+                assert answer.status_code == 200, answer.text
+        yield clients
+
+
+@pytest.fixture
+async def page(
+    tablets: Tablets, web: str, people: dict[str, httpx.AsyncClient]
+) -> AsyncIterator[Callable[..., Any]]:
+    """Pairs and connects a tablet over HTTP: `await page("Ada")`; "teacher" signs in instead."""
+    made: list[PageTablet] = []
+
+    async def take(name: str, *, connect: bool = True) -> PageTablet:
+        if name == "teacher":
+            cookie = "; ".join(f"{k}={v}" for k, v in people["instructor"].cookies.items())
+            tablet = PageTablet(web, {"Cookie": cookie}, "?as=lecturer")
+        else:
+            code = tablets.room.pairing.pair_set([name])
+            paired = await tablets.redeem(code.text, "127.0.0.1")
+            tablet = PageTablet(web, {"Cookie": f"classroomd_tablet={paired.credential}"})
+            tablet.paired = paired
         made.append(tablet)
         if connect:
             await tablet.connect()
