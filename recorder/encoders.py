@@ -35,7 +35,7 @@ _LECTURE = "bframes=0:scenecut=0:weightp=0:me=dia:subme=1:no-deblock=1"
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """What to open an encoder with. `gop` is in frames; sizes in pixels."""
+    """What to open an encoder with. `gop` is in frames; sizes in pixels; pts count `time_base`."""
 
     width: int
     height: int
@@ -44,6 +44,7 @@ class VideoSettings:
     options: dict[str, str] = field(default_factory=dict)
     threads: int = 1
     encoder: str = SOFTWARE
+    time_base: Fraction = Fraction(1, 90_000)
 
 
 def lecture_settings(
@@ -55,15 +56,17 @@ def lecture_settings(
     encoder: str = SOFTWARE,
     threads: int = 1,
 ) -> VideoSettings:
-    """Settings of the lecture's picture: key frames 2 s apart when live, otherwise 10 s.
+    """Settings of the lecture's picture: key frames at most 2 s apart when live, otherwise 10 s.
 
-    They depend on nothing else, so that every part of a lecture has the same extradata and parts
-    can be joined by stream copy.
+    The picture's rate varies (what does not change is not encoded), so the program asks for key
+    frames by time as well. The settings depend on nothing else, so that every part of a lecture
+    has the same extradata and parts can be joined by stream copy.
     """
     gop = fps * (2 if live else 10)
     if encoder == SOFTWARE:
-        tuning = f"{_LECTURE}:rc-lookahead=5:keyint={gop}:min-keyint=1"
-        options = {"preset": "veryfast", "crf": "23.3", "forced-idr": "1", "x264-params": tuning}
+        ahead, crf = (1, "21.2") if live else (5, "23.3")
+        tuning = f"{_LECTURE}:rc-lookahead={ahead}:keyint={gop}:min-keyint=1"
+        options = {"preset": "veryfast", "crf": crf, "forced-idr": "1", "x264-params": tuning}
     elif encoder == "h264_nvenc":
         options = {"preset": "p4", "rc": "vbr", "cq": "25", "forced-idr": "1", "bf": "0"}
     else:
@@ -84,11 +87,11 @@ def source_settings(
     else:
         options = {"preset": "ultrafast", "crf": "26", "tune": "zerolatency"}
     options |= {"forced-idr": "1", "x264-params": f"keyint={fps}:scenecut=0:sliced-threads=0"}
-    return VideoSettings(width, height, fps, fps, options)
+    return VideoSettings(width, height, fps, fps, options, time_base=Fraction(1, fps))
 
 
 def open_video(settings: VideoSettings) -> VideoCodecContext:
-    """Opens an encoder for yuv420p frames whose pts count 1/fps; extradata is Annex B SPS, PPS.
+    """Opens an encoder for yuv420p frames; its extradata is SPS and PPS in Annex B form.
 
     Raises av.error.FFmpegError when the encoder cannot be opened.
     """
@@ -103,7 +106,7 @@ def set_video(context: VideoCodecContext, settings: VideoSettings) -> None:
     """Prepares an encoder that is not open yet, for example that of a container's stream."""
     context.width, context.height = settings.width, settings.height
     context.pix_fmt = "yuv420p"
-    context.time_base = Fraction(1, settings.fps)
+    context.time_base = settings.time_base
     context.framerate = Fraction(settings.fps)
     context.gop_size = settings.gop
     context.flags |= Flags.global_header
@@ -138,7 +141,8 @@ def prove(encoder: str, width: int = 640, height: int = 360, fps: int = 30) -> f
 
     Raises what the encoder raises. Call it through `works`: a broken driver may crash or hang.
     """
-    context = open_video(lecture_settings(width, height, fps, encoder=encoder))
+    settings = lecture_settings(width, height, fps, encoder=encoder)
+    context = open_video(settings)
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = context.extradata
@@ -149,7 +153,7 @@ def prove(encoder: str, width: int = 640, height: int = 360, fps: int = 30) -> f
         picture[:height] = (column + row + 4 * index) % 160 + 40
         pictures.append(picture)
         frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
-        frame.pts = index
+        frame.pts = index * settings.time_base.denominator // fps
         packets += context.encode(frame)
     packets += context.encode(None)
     frames = [frame for packet in packets for frame in decoder.decode(packet)]

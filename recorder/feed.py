@@ -30,7 +30,18 @@ class FeedError(Exception):
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """Announces stream `index`. `extradata` is the codec's global header, hex encoded."""
+    """Announces stream `index`; the same index announced again starts anew.
+
+    `extradata` is the codec's global header, hex encoded, and says how packets are framed:
+
+    - H.264, H.265: either Annex B parameter sets (begins 000001 or 00000001; packets are Annex B,
+      as encoders and RTSP give them) or an avcC/hvcC record (begins 01; packets carry lengths, as
+      MP4 files give them). Empty: Annex B with the parameter sets in the key frames.
+    - AAC: AudioSpecificConfig; packets are raw, without ADTS headers.
+
+    A source may have two video streams, its picture and a smaller copy; the program decodes only
+    the one that is large enough for its place.
+    """
 
     index: int
     source: str

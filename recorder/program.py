@@ -4,12 +4,20 @@
 standard input and writes `products/parts/lecture-KKK.mp4`; JSON lines on standard output tell how
 it goes. Ticks drive it: the picture of a moment is composed once a tick says that everything
 earlier has come. Short of time it leaves pictures out, never sound, and never queues without end.
+
+Where the class is to be seen live, the same packets go to `live/program.mp4` as well: fragmented
+MP4 that is only ever appended to, one fragment per picture, a key frame every two seconds, lecture
+time from this part's beginning. A pause writes nothing. A new part replaces the file by a new one
+of the same name (a reader sees another inode and begins again); at the end it stays as it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import cmath
 import json
+import math
+import os
 import sys
 import threading
 import time
@@ -130,11 +138,15 @@ class Program:
         self._paused = False
         self._frame = 0
         self._last_written: int | None = None
+        self._last_time = -1
+        self._next_key = 0
+        self._phase = 0j
         self._lag = _LAG_US
         self._scheduled: deque[feed.Command] = deque()
         self._streams: dict[int, str] = {}
         self._held_at: int | None = None
         self._marks: list[Chapter] = [Chapter(0, "Start")]
+        self._gop = settings.gop * 1_000_000 // spec.fps
         self._rest = _LIVE_REST_US if spec.live else _REST_US
 
     @property
@@ -248,18 +260,50 @@ class Program:
         if self._frame % stride and self._frame not in self._must:
             self.skipped += 1
             return
-        half = 500_000 // self.spec.fps
-        composed = self.compositor.compose(t + half, flush=flush)
+        composed = self.compositor.compose(self._sample_time(t), flush=flush)
         self.frames += 1
         last = self._last_written
         rested = last is None or (self._frame - last) * 1_000_000 >= self._rest * self.spec.fps
-        key = composed.turn or self._frame in self._key_at
-        if composed.changed or rested or key or self._frame in self._must:
-            self._write(composed.frame, self._frame, key=key)
+        turn = composed.turn or self._frame in self._key_at
+        if composed.changed or rested or turn or self._frame in self._must:
+            self._write(composed.frame, self._frame, composed.filmed, key=turn)
+        if composed.moving and composed.filmed is not None:
+            self._follow(composed.filmed - t)
 
-    def _write(self, frame: av.VideoFrame, index: int, *, key: bool = False) -> None:
-        self.writer.picture(frame, index, key=key)
-        self._last_written = index
+    def _sample_time(self, t: int) -> int:
+        """When within frame `t` to look for the newest picture.
+
+        In the middle between two pictures of a camera that runs as fast as the lecture; there a
+        camera that wobbles loses none.
+        """
+        length = 1_000_000 / self.spec.fps
+        steady = abs(self._phase) > 0.5
+        share = (cmath.phase(self._phase) / (2 * math.pi) + 0.5) % 1 if steady else 0.5
+        end = self._runs[-1].end
+        sample = t + int(share * length)
+        return sample if end is None else min(sample, max(t, end - 1))
+
+    def _follow(self, offset: int) -> None:
+        """Learns where within a frame the camera's pictures lie."""
+        turn = offset * self.spec.fps / 1_000_000
+        self._phase += (cmath.exp(2j * math.pi * turn) - self._phase) / 16
+
+    def _write(
+        self, frame: av.VideoFrame, index: int, filmed: int | None = None, *, key: bool = False
+    ) -> None:
+        """Writes a picture at the time at which it was filmed, as near to its frame as it is."""
+        run = self._runs[-1]
+        t = index * 1_000_000 // self.spec.fps
+        if filmed is not None:
+            length = 1_000_000 // self.spec.fps
+            t = min(max(run.offset + filmed - run.begin, t - length), t + length)
+        t = max(t, run.offset, self._last_time + 1000)
+        if t >= self._next_key:
+            key = True
+        if key:
+            self._next_key = t + self._gop
+        self.writer.picture(frame, t, key=key)
+        self._last_written, self._last_time = index, t
 
     def _sound(self, run: Run, to: int) -> None:
         """Mixes sound so that the file holds exactly as much of it as lecture time has passed."""
@@ -511,4 +555,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    os._exit(status)  # all is on disk; the thread that waits for the feed would hold up the end

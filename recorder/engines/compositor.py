@@ -6,7 +6,7 @@ copied in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 import cv2
@@ -33,11 +33,17 @@ _ROLES: dict[Part, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Composed:
-    """One composed picture. `changed`: differs from the one before; `turn`: begins a new page."""
+    """One composed picture. `changed`: differs from the one before; `turn`: begins a new page.
+
+    `filmed` is the class time (µs) of the newest picture in it, when one is new: of the presenter
+    (`moving`), else of the slides.
+    """
 
     frame: VideoFrame
     changed: bool
     turn: bool
+    filmed: int | None = None
+    moving: bool = False
 
 
 class _Shown:
@@ -111,21 +117,26 @@ class Compositor:
             self._shown = {}
         self._want(chosen, places)
         changed, turn = dirty, False
+        filmed, moving = None, False
         for place in places:
             track = chosen.get(place.part)
             if track is None:
                 if dirty:
                     layouts.card(self._planes, place.box)
                 continue
+            shown = track.frame
             drawn, turned = self._draw(place, track, t, changed, flush)
             changed = changed or drawn
             turn = turn or turned
+            if drawn and track.frame is not None and track.frame is not shown:
+                filmed, moving = track.frame.pts, place.part == "presenter"
         slides = chosen.get("slides")
         hidden = slides is not None and all(place.part != "slides" for place in places)
         if slides is not None and hidden and slides.advance(t, flush=flush) and slides.frame:
             self.pages.look(t, planes_of(slides.frame)[0])
         self.pages.settle(t)
-        return self._fade(t, changed, turn)
+        composed = self._fade(t, changed, turn)
+        return replace(composed, filmed=filmed, moving=moving)
 
     def _choose(self, t: int) -> dict[Part, VideoTrack]:
         """The track for each part: a living one before a lost one, in the order announced."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -32,10 +33,17 @@ HYBRID = {
     "frag_duration": "1000000",
     "flush_packets": "1",
 }
+# While the class is shown live, viewers of HLS are given stretches of the part itself: its
+# fragments begin at key frames, and its moov announces no samples.
+HYBRID_LIVE = HYBRID | {
+    "movflags": "hybrid_fragmented+default_base_moof+empty_moov+frag_keyframe",
+}
 LIVE = {
-    "movflags": "frag_every_frame+empty_moov+default_base_moof",
+    "movflags": "frag_every_frame+empty_moov+default_base_moof+frag_discont",
+    "avoid_negative_ts": "disabled",
     "flush_packets": "1",
 }
+LIVE_BYTES = 24 * 1024 * 1024  # then the live file begins anew, at a key frame
 SYNC_SECONDS = 1.0
 
 
@@ -60,8 +68,51 @@ class Syncer:
         os.close(self._descriptor)
 
 
+def _copy(packet: Packet[Any]) -> Packet[Any]:
+    copy: Packet[Any] = av.Packet(bytes(packet))
+    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
+    return copy
+
+
+class LiveFile:
+    """What viewers are shown at once: a fragment per packet, in a file that only grows.
+
+    When it has become long another one takes its place at a key frame, with the same header and
+    times that go on: who reads along finishes the old one first. It is not synced, and not kept.
+    """
+
+    def __init__(self, path: Path, video: VideoStream, audio: AudioStream) -> None:
+        self.path = path
+        self._templates = {"video": video, "audio": audio}
+        self._bytes = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._out: OutputContainer = av.open(str(self.path), "w", format="mp4", options=LIVE)
+        self._streams = {
+            kind: self._out.add_stream_from_template(template)
+            for kind, template in self._templates.items()
+        }
+        self._out.start_encoding()
+
+    def write(self, packet: Packet[Any], kind: str) -> None:
+        """Appends a packet (which it keeps) of the stream of this kind."""
+        if self._bytes > LIVE_BYTES and kind == "video" and packet.is_keyframe:
+            self._out.close()
+            self._bytes = 0
+            self._begin()
+        self._bytes += packet.size
+        packet.stream = self._streams[kind]
+        self._out.mux_one(packet)
+
+    def close(self) -> None:
+        self._out.close()
+
+
 class PartWriter:
-    """Encodes and writes one part. Times are microseconds (picture: frames) from its beginning.
+    """Encodes and writes one part. Times are microseconds from its beginning.
 
     After `hold` packets from that time on wait in memory, so that the end of the lecture can be
     taken back (`release`) or made exact (`close`).
@@ -75,7 +126,8 @@ class PartWriter:
         self._hold: int | None = None
         self._held: list[Packet[VideoStream | AudioStream]] = []
         path.unlink(missing_ok=True)
-        self._out: OutputContainer = av.open(str(path), "w", format="mp4", options=HYBRID)
+        options = HYBRID if live is None else HYBRID_LIVE
+        self._out: OutputContainer = av.open(str(path), "w", format="mp4", options=options)
         self._video: VideoStream = self._out.add_stream(settings.encoder, rate=settings.fps)  # type: ignore[assignment]
         encoders.set_video(self._video.codec_context, settings)
         self._audio: AudioStream = self._out.add_stream("aac", rate=SAMPLE_RATE)
@@ -83,20 +135,14 @@ class PartWriter:
         self._out.start_encoding()
         self._sync = Syncer(path)
         sync_directory(path.parent)
-        self._live: OutputContainer | None = None
-        if live is not None:
-            live.unlink(missing_ok=True)
-            self._live = av.open(str(live), "w", format="mp4", options=LIVE)
-            self._live_video = self._live.add_stream_from_template(self._video)
-            self._live_audio = self._live.add_stream_from_template(self._audio)
-            self._live.start_encoding()
+        self._live = None if live is None else LiveFile(live, self._video, self._audio)
         self._sound: NDArray[np.float32] = np.zeros((CHANNELS, 0), np.float32)
         self._samples = 0
 
-    def picture(self, frame: VideoFrame, index: int, *, key: bool = False) -> None:
-        """Encodes the picture of frame number `index` (time index / fps)."""
-        frame.pts = index
-        frame.time_base = Fraction(1, self.settings.fps)
+    def picture(self, frame: VideoFrame, t: int, *, key: bool = False) -> None:
+        """Encodes the picture that is shown from `t` on; times must rise."""
+        frame.pts = round(t * self.settings.time_base.denominator / 1_000_000)
+        frame.time_base = self.settings.time_base
         frame.pict_type = PictureType.I if key else PictureType.NONE
         self.frames += 1
         self._write(self._video.codec_context.encode(frame), self._video)
@@ -157,16 +203,10 @@ class PartWriter:
     def _mux(self, packet: Packet[VideoStream | AudioStream]) -> None:
         length = round((packet.duration or 0) * packet.time_base * 1_000_000)
         self.end = max(self.end, self._time(packet) + length)
-        pts, dts, base = packet.pts, packet.dts, packet.time_base
-        duration, key = packet.duration, packet.is_keyframe
-        data = bytes(packet) if self._live is not None else b""
+        copy = _copy(packet) if self._live is not None else packet
         self._out.mux_one(packet)
         if self._live is not None:
-            copy = av.Packet(data)
-            copy.pts, copy.dts, copy.time_base = pts, dts, base
-            copy.duration, copy.is_keyframe = duration, key
-            copy.stream = self._live_video if packet.stream.type == "video" else self._live_audio
-            self._live.mux_one(copy)
+            self._live.write(copy, packet.stream.type)
 
     def close(self, chapters: Sequence[Chapter] = ()) -> None:
         """Ends the file: what waits after a hold is dropped, chapters are set, all is synced."""

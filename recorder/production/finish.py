@@ -103,16 +103,14 @@ class Timeline:
 
 def timeline(recording: Recording) -> Timeline:
     """What the lecture keeps, from the markers and how long the class went."""
-    manifest = recording.manifest
     markers = recording.markers()
     ends = [marker.t for marker in markers]
-    for source in manifest.sources:
+    for source in recording.manifest.sources:
         spans = [
             segments.span(path) for _, path in segments.segment_files(recording.track(source.id))
         ]
         ends += [span[1] for span in spans if span is not None]
-    duration = manifest.duration_s if manifest.duration_s is not None else max(ends, default=0.0)
-    return Timeline(lecture_spans(markers, duration))
+    return Timeline(lecture_spans(markers, max(ends, default=0.0)))
 
 
 def probe(path: Path) -> tuple[float, tuple[bytes | None, ...]] | None:

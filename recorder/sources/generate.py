@@ -414,7 +414,7 @@ def stop_with_stdin() -> threading.Event:
     stop = threading.Event()
 
     def wait() -> None:
-        while sys.stdin.buffer.read(4096):
+        while os.read(sys.stdin.fileno(), 4096):
             pass
         stop.set()
 

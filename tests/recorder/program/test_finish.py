@@ -81,7 +81,7 @@ def a_class(root: Path, kit: Any, pause: tuple[float, float] = (0, 0)) -> Record
         recording.mark("pause", pause[0])
         recording.mark("resume", pause[1])
     recording.mark("end", SECONDS)
-    recording.update(duration_s=SECONDS)
+    recording.update(duration_s=SECONDS - (pause[1] - pause[0]))
     return recording
 
 
