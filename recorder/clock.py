@@ -60,6 +60,7 @@ class SourceClock:
     JUMP = 1.5
     STALL = 0.25
     FIT_AFTER = 5
+    PATIENCE = 3
 
     def __init__(self) -> None:
         self.resets = 0
@@ -69,6 +70,7 @@ class SourceClock:
         self._last = 0.0
         self._last_arrival = 0.0
         self._windows: deque[tuple[float, float]] = deque(maxlen=self.HISTORY)
+        self._late: list[tuple[float, float]] = []
         self._window_end = 0.0
         self._least: tuple[float, float] | None = None
 
@@ -79,6 +81,7 @@ class SourceClock:
         self._window_end = stamp + self.WINDOW
         self._least = None
         self._windows.clear()
+        self._late.clear()
 
     def offset(self, stamp: float, arrival: float) -> float:
         """Returns what to add to the packet's stamps to have class time."""
@@ -112,33 +115,40 @@ class SourceClock:
         self._offset += min(max(wrong, -limit), limit)
 
     def _close_window(self, stamp: float) -> None:
-        if self._least is not None:
-            self._windows.append(self._least)
-        self._least = None
+        least, self._least = self._least, None
         self._window_end = stamp + self.WINDOW
-        if self._stalled():
-            kept = list(self._windows)[-2:]
-            self._windows.clear()
-            self._windows.extend(kept)
-            self._slope = 0.0
-            self._target = self._offset = min(delay for _, delay in kept)
-            self.resets += 1
-        elif self._fitted:
+        assert least is not None
+        if self._windows and least[1] > self._target + self.COARSE:
+            # All of a window came late: the network stalls, or the source itself stood still.
+            self._late.append(least)
+            if len(self._late) < self.PATIENCE:
+                return
+            if all(delay > self._target + self.STALL for _, delay in self._late):
+                self._stood_still()
+                return
+        else:
+            self._late.clear()
+            self._late.append(least)
+        self._windows.extend(self._late)
+        self._late.clear()
+        if self._fitted:
             self._slope, intercept = _line(self._windows)
             self._target = intercept + self._slope * stamp
         else:  # too little to tell drift from jitter
             self._target = self._windows[-1][1]
 
+    def _stood_still(self) -> None:
+        """Goes on from the new, longer delay at once: the time between is a gap."""
+        self.resets += 1
+        self._windows.clear()
+        self._windows.extend(self._late)
+        self._late.clear()
+        self._slope = 0.0
+        self._target = self._offset = min(delay for _, delay in self._windows)
+
     @property
     def _fitted(self) -> bool:
         return len(self._windows) >= self.FIT_AFTER
-
-    def _stalled(self) -> bool:
-        """The source stood still and went on with its old stamps: two whole windows came late."""
-        if len(self._windows) < 2 or self._offset is None:
-            return False
-        late = (delay - self._offset for _, delay in list(self._windows)[-2:])
-        return all(value > self.STALL for value in late)
 
     def measured(self) -> Measured:
         return Measured(

@@ -49,6 +49,11 @@ class Sample:
         return bytes(self.packet)
 
 
+def needs_header(stream: MediaStream) -> bool:
+    """Whether the stream cannot be written yet, because its parameter sets are not known."""
+    return stream.codec in ("h264", "hevc") and not stream.extradata
+
+
 def describe(stream: MediaStream) -> dict[str, Any]:
     """The stream as the manifest records it."""
     shown: dict[str, Any] = {"media": stream.media, "codec": stream.codec}

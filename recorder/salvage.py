@@ -192,7 +192,7 @@ def _read(path: Path, *, decode: bool = False) -> tuple[float, str]:
                     stop = max(stop, at + float((packet.duration or 0) * packet.time_base))
                 if decode:
                     packet.decode()
-    except (OSError, ValueError) as error:
+    except (OSError, av.error.FFmpegError) as error:
         problem = f"it cannot be read to its end ({getattr(error, 'strerror', None) or error})"
     if start is None:
         return 0.0, problem or "nothing in it is readable"

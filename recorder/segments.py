@@ -265,7 +265,7 @@ def span(path: Path) -> tuple[float, float] | None:
             return None
         return found.start, found.stop
     start, stop = None, 0.0
-    with contextlib.suppress(OSError, ValueError), av.open(str(path)) as container:
+    with contextlib.suppress(OSError, av.error.FFmpegError), av.open(str(path)) as container:
         for packet in container.demux():
             if packet.pts is None or packet.time_base is None:
                 continue

@@ -7,17 +7,21 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
+
+from av.error import InvalidDataError
 
 from recorder import fmp4
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
-from recorder.media import MediaStream, Sample, describe
+from recorder.media import MediaStream, Sample, describe, needs_header
 from recorder.recording import Recording, SourceSpec, sync_directory
-from recorder.segments import SegmentWriter, Syncer, next_number, segment_files, span
+from recorder.segments import SegmentError, SegmentWriter, Syncer, next_number, segment_files, span
 from recorder.sources import SourceState
 from recorder.sources.open import reason
+from recorder.sources.parameters import annex_b, parameter_sets
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +74,7 @@ class Track:
         self._lock = threading.RLock()
         self._writer: SegmentWriter | None = None
         self._started: set[int] = set()
-        self._paused = self._blocked = self._closed = False
+        self._paused = self._blocked = self._closed = self._refused = False
         self._closed_bytes = sum(path.stat().st_size for _, path in segment_files(self._folder))
         self._dts: dict[int, int] = {}
         self._heard = time.monotonic()
@@ -102,6 +106,7 @@ class Track:
         with self._lock:
             self._end_segment()
             self.streams = list(streams)
+            self._refused = False
             self._dts = {}
             self.status.video = any(stream.media == "video" for stream in streams)
             self.status.audio = any(stream.media == "audio" for stream in streams)
@@ -134,12 +139,18 @@ class Track:
             last = self._dts.get(sample.stream)
             self._dts[sample.stream] = sample.dts
             self._feeds.sample(self.id, sample)
-            if self._paused or self._blocked or sample.dts < self._from_us:
+            if self._paused or self._blocked or self._refused or sample.dts < self._from_us:
                 return
             if last is not None and sample.dts - last > STILL * US:
                 self._mark_gap(last / US, sample.dts / US)
             try:
                 self._write(sample)
+            except InvalidDataError:
+                self.status.detail = "some of its packets are damaged and were left out"
+            except (SegmentError, ValueError) as error:
+                self._refused = True
+                self._end_segment()
+                self.changed("failed", f"it cannot be recorded: {error}")
             except OSError as error:
                 self._disk_failed(error)
 
@@ -154,6 +165,8 @@ class Track:
     def _write(self, sample: Sample) -> None:
         video = self.streams[sample.stream].media == "video"
         writer = self._writer
+        if video and writer is None and sample.key:
+            self._complete(sample)
         if writer is not None and writer.first is not None:
             length = sample.dts - writer.first
             natural = sample.key if video else not self.status.video
@@ -161,6 +174,8 @@ class Track:
                 self._end_segment()
                 writer = None
         if writer is None:
+            if any(needs_header(stream) for stream in self.streams):
+                return  # its first key frame brings the header
             writer = self._next_segment()
         if sample.stream not in self._started:
             if video and not sample.key:
@@ -172,6 +187,12 @@ class Track:
         if self.status.first_frame_ms is None and writer.on_disk:
             self.status.first_frame_ms = round(self._clock.now() * 1000, 1)
             self._events.source_changed(self.id)
+
+    def _complete(self, sample: Sample) -> None:
+        """Takes a picture's header from its first key frame where the source did not send it."""
+        stream = self.streams[sample.stream]
+        if not stream.extradata and (sets := parameter_sets(stream.codec, sample.data)):
+            self.streams[sample.stream] = replace(stream, extradata=annex_b(sets))
 
     def _next_segment(self) -> SegmentWriter:
         extension = "mp4" if all(s.extension == "mp4" for s in self.streams) else "mkv"

@@ -97,6 +97,10 @@ class ChildSource(threading.Thread):
             except (OSError, feed.FeedError) as error:
                 detail = f"its process failed: {error}"
                 self._kill()
+            except Exception as error:
+                log.exception("source %s: reading its feed failed", self._spec.id)
+                detail = f"reading its feed failed ({type(error).__name__})"
+                self._kill()
             self._reap()
             if self._stopping:
                 return

@@ -163,7 +163,7 @@ def open_stream(
         options["rw_timeout"] = str(round(READ_TIMEOUT * 1e6))
     try:
         return av.open(url, "r", options=options, timeout=timeout)
-    except (OSError, ValueError) as error:  # av's errors are both; their text holds the address
+    except (OSError, av.error.FFmpegError) as error:  # the error's text holds the whole address
         raise SourceError(f"{_shown(address)} does not open: {reason(error)}") from None
 
 

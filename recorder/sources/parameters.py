@@ -17,11 +17,7 @@ def units(data: bytes) -> list[bytes]:
     """The NAL units of Annex B data."""
     starts = [match.end() for match in _START.finditer(data)]
     ends = [start - 3 for start in starts[1:]] + [len(data)]
-    return [
-        data[start:end].rstrip(b"\x00")
-        for start, end in zip(starts, ends, strict=True)
-        if end > start
-    ]
+    return [data[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=False)]
 
 
 def unit_type(codec: str, unit: bytes) -> int:

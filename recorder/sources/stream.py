@@ -152,10 +152,13 @@ class StreamSource(threading.Thread):
                     self._copy_live(container, tracks)
                 else:
                     self._copy_file(container, tracks)
-        except (OSError, ValueError) as error:
+        except (OSError, av.error.FFmpegError) as error:
             # A server that dies just ends the stream; one that freezes runs into the timeout.
             log.info("source %s ended: %s", self._spec.id, reason(error))
             return f"the stream broke off ({reason(error)})"
+        except Exception as error:
+            log.exception("source %s: reading failed", self._spec.id)
+            return f"reading it failed ({type(error).__name__})"
         return "the stream ended"
 
     def _choose(self, container: InputContainer) -> dict[int, _Track]:
