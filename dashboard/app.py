@@ -12,6 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.classroom import Classroom
@@ -74,9 +75,7 @@ class _Shield:
             message = await receive()
             taken += len(message.get("body", b""))
             if taken > limit:
-                raise problems.ProblemError(
-                    413, "too_large", "The body is too large.", f"Send at most {limit} bytes."
-                )
+                raise HTTPException(413, f"The body is larger than {limit} bytes.")
             return message
 
         async def shielded(message: Message) -> None:

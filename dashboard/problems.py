@@ -31,6 +31,11 @@ TITLES = {
     503: "Not ready",
     507: "Disk full",
 }
+HTTP_CODES = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method", "This address does not take that method."),
+    413: ("too_large", ""),
+}
 
 
 class Problem(BaseModel):
@@ -109,9 +114,8 @@ def install(app: FastAPI) -> None:
     async def on_http(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
         headers = dict(error.headers) if error.headers else None
-        if error.status_code == 404:
-            return respond(404, "not_found", "There is nothing at this address.", headers=headers)
-        return respond(error.status_code, "http", str(error.detail), headers=headers)
+        code, detail = HTTP_CODES.get(error.status_code, ("http", ""))
+        return respond(error.status_code, code, detail or str(error.detail), headers=headers)
 
     async def on_crash(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

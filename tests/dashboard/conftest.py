@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import importlib.util
 import secrets
 import sys
@@ -65,8 +66,9 @@ def built_pages(tmp_path: Path) -> Path:
     (pages / "panel.html").write_text("<!doctype html><title>panel</title>")
     (pages / "recordings.html").write_text("<!doctype html><title>recordings</title>")
     (pages / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    (pages / "assets" / "panel-abc.js").write_text("let a=1;" * 300)
-    (pages / "assets" / "panel-abc.js.gz").write_bytes(b"pretend gzip")
+    script = "let a=1;" * 300
+    (pages / "assets" / "panel-abc.js").write_text(script)
+    (pages / "assets" / "panel-abc.js.gz").write_bytes(gzip.compress(script.encode()))
     return pages
 
 

@@ -47,14 +47,16 @@ function Device({ device }: { device: DeviceState }) {
     <li class={`device is-${mark}`}>
       <Icon name={device.kind} size={32} />
       <div class="device-words">
-        <bdi class="device-name">{name}</bdi>
+        <span class="device-name">
+          <bdi>{name}</bdi>
+        </span>
         <span class="device-state">
           <span class={`mark ${mark}`} aria-hidden="true" />
           {text}
         </span>
         {(step !== undefined || (mark === "bad" && device.detail)) && (
           <span class="device-detail">
-            {step === undefined ? device.detail : `${step.detail} ${step.remedy}`}
+            <bdi>{step === undefined ? device.detail : `${step.detail} ${step.remedy}`}</bdi>
           </span>
         )}
       </div>

@@ -86,7 +86,9 @@ function LastClass() {
   return (
     <section class="card last" aria-labelledby="last-title">
       <h2 id="last-title">{t("last.title")}</h2>
-      <bdi class="last-name">{last.title}</bdi>
+      <p class="last-name">
+        <bdi>{last.title}</bdi>
+      </p>
       <p class="last-state" role="status">
         <span class={`mark ${ready ? "good" : failed ? "bad" : "busy"}`} aria-hidden="true" />
         {t(ready ? "last.ready" : failed ? "last.failed" : "last.making")}

@@ -16,7 +16,9 @@ function Row({ recording }: { recording: RecordingView }) {
       <a class="recording" href={`/recordings/${encodeURIComponent(recording.id)}`}>
         <Icon name={recording.lecture ? "resume" : "film"} size={32} />
         <span class="recording-words">
-          <bdi class="recording-title">{recording.title}</bdi>
+          <span class="recording-title">
+            <bdi>{recording.title}</bdi>
+          </span>
           <span class="recording-facts">
             {day(started, zone, "medium")}, <bdi dir="ltr">{clock(started, zone)}</bdi>
             {recording.duration_s !== null && (

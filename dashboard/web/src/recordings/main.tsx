@@ -26,7 +26,9 @@ function Page() {
           <Icon name="back" />
           <span class="button-text">{t(chosenId ? "recordings.back" : "recordings.panel")}</span>
         </a>
-        <bdi class="topbar-room">{me.value?.room_name}</bdi>
+        <span class="topbar-room">
+          <bdi>{me.value?.room_name}</bdi>
+        </span>
         <LanguageChoice />
         <Button local kind="quiet" icon="theme" label={t("action.theme")} act={changeLook}>
           {""}

@@ -90,11 +90,15 @@ export function StateStrip() {
       <div class="strip-class">
         {running && session.value !== null && signedIn.value ? (
           <>
-            <bdi class="strip-title">{session.value.title}</bdi>
+            <span class="strip-title">
+              <bdi>{session.value.title}</bdi>
+            </span>
             <PlannedEnd />
           </>
         ) : (
-          <bdi class="strip-title">{me.value?.room_name ?? ""}</bdi>
+          <span class="strip-title">
+            <bdi>{me.value?.room_name ?? ""}</bdi>
+          </span>
         )}
       </div>
       <div class="strip-tools">
