@@ -36,7 +36,8 @@ class LiveMaker:
             x = self.frame * 3 % (width - 40)
             picture[:height, x : x + 40] = 200
             image = av.VideoFrame.from_ndarray(picture, "yuv420p")
-            self.writer.picture(image, self.frame, key=self.frame % (2 * self.FPS) == 0)
+            t = self.frame * 1_000_000 // self.FPS
+            self.writer.picture(image, t, key=self.frame % (2 * self.FPS) == 0)
             count = encoders.SAMPLE_RATE // self.FPS
             at = np.arange(count) + self.frame * count
             tone = np.sin(at * (2 * np.pi * 440 / encoders.SAMPLE_RATE)) * 0.2
