@@ -132,7 +132,7 @@ async def test_pictures_come_as_jpeg_and_never_from_a_cache(teacher: httpx.Async
     assert (await teacher.get("/api/v1/sources/front/picture")).status_code == 204
 
 
-# --- recordings ------------------------------------------------------------------------------------
+# --- recordings ----------------------------------------------------------------------------------
 
 
 async def test_a_lecture_plays_from_any_place(connect: Connect, room: Any) -> None:
@@ -196,7 +196,7 @@ def test_chapters_stand_on_the_lectures_own_time() -> None:
     ]
 
 
-# --- what stands around the API ----------------------------------------------------------------------
+# --- what stands around the API ------------------------------------------------------------------
 
 
 async def test_every_answer_carries_the_security_headers(

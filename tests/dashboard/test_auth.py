@@ -129,7 +129,7 @@ async def test_who_pressed_is_told_to_the_room(connect: Connect, room: Any) -> N
     assert pressed == [("start", "instructor", "panel"), ("pause", "instructor-bot", "api")]
 
 
-# --- other sites' pages ----------------------------------------------------------------------------
+# --- other sites' pages --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_a_program_with_a_token_needs_no_origin_and_no_body(
     assert answer.status_code == 200
 
 
-# --- lock-out --------------------------------------------------------------------------------------
+# --- lock-out ------------------------------------------------------------------------------------
 
 
 async def test_wrong_pins_lock_out_and_name_the_wait(connect: Connect) -> None:
