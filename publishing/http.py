@@ -40,7 +40,7 @@ Url = Annotated[str, AfterValidator(base_url)]
 class Web:
     """An HTTP client for one target, named `who` in messages (`webdav`, `Moodle`).
 
-    `secret_hint` is what an administrator reads when the target refuses the credentials. `skew_s`
+    `refused_hint` is what an administrator reads when the target refuses the credentials. `skew_s`
     is how far the target's clock is ahead of ours, as its last answer's Date said.
     """
 
@@ -48,7 +48,7 @@ class Web:
         self,
         who: str,
         *,
-        secret_hint: str = "",
+        refused_hint: str = "",
         auth: httpx.Auth | tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         ca_file: str | None = None,
@@ -56,7 +56,7 @@ class Web:
     ) -> None:
         self.who = who
         self.skew_s = 0.0
-        self._hint = secret_hint or "Check the user and the secret of this target."
+        self._hint = refused_hint or "Check the user and the secret of this target."
         self._client = httpx.AsyncClient(
             auth=auth,
             headers={"user-agent": "classroomd", **(headers or {})},

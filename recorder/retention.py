@@ -179,7 +179,8 @@ def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
 
 
 def _carries_media(delivery: dict[str, Any]) -> bool:
-    return LECTURE in delivery.get("stamps", {})
+    """Whether the target itself says that it has the lecture; a posted link is no copy."""
+    return any(file.get("name") == LECTURE for file in delivery["receipt"]["files"])
 
 
 def _being_written(folder: Path) -> bool:

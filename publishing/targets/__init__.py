@@ -12,8 +12,11 @@ from publishing.target import ErrorKind, Target, TargetConfig, TargetError
 
 _CLASSES = {
     "folder": "Folder",
+    "moodle": "Moodle",
+    "nextcloud": "Nextcloud",
     "s3": "S3",
     "sftp": "Sftp",
+    "tus": "Tus",
     "webdav": "WebDav",
 }
 

@@ -6,14 +6,14 @@ import asyncio
 import errno
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
 from publishing.products import Product
 from publishing.record import sync_folder
 from publishing.shipment import Shipment, file_digest
-from publishing.target import ErrorKind, TargetError
+from publishing.target import ErrorKind, Options, TargetError
 from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 SYNC_EVERY = 64 << 20
@@ -35,7 +35,7 @@ class Folder(Store):
     """Copies in pieces, goes on where it stopped, syncs, renames, then reads back what is there."""
 
     name = "folder"
-    schema = FolderOptions
+    schema: ClassVar[type[Options]] = FolderOptions
     resumes = True
     options: FolderOptions
 

@@ -11,7 +11,7 @@ import hashlib
 import xml.etree.ElementTree as ET
 from base64 import b64encode
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import quote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -22,7 +22,7 @@ from publishing.http import Url, Web
 from publishing.products import Product
 from publishing.shipment import Shipment
 from publishing.sigv4 import UNSIGNED, SigV4
-from publishing.target import ErrorKind, SecretRef, TargetError, secret
+from publishing.target import ErrorKind, Options, SecretRef, TargetError, secret
 from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 MIB = 1 << 20
@@ -194,7 +194,7 @@ class S3(Store):
     """Large files go up in parts; the ETag that the store computed proves every byte of them."""
 
     name = "s3"
-    schema = S3Options
+    schema: ClassVar[type[Options]] = S3Options
     resumes = True
     options: S3Options
     bucket: Bucket
@@ -202,7 +202,7 @@ class S3(Store):
     async def __aenter__(self) -> Self:
         web = Web(
             "The object store",
-            secret_hint=f"Check `user` and `secret` of [[publish]] {self.id}, and that this key "
+            refused_hint=f"Check `user` and `secret` of [[publish]] {self.id}, and that this key "
             f"may write to the bucket {self.options.bucket}.",
             ca_file=self.options.ca_file,
         )

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import asyncssh
@@ -18,7 +18,7 @@ from pydantic import AfterValidator, model_validator
 
 from publishing.products import Product
 from publishing.shipment import Shipment
-from publishing.target import ErrorKind, SecretRef, TargetError, secret
+from publishing.target import ErrorKind, Options, SecretRef, TargetError, secret
 from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 BLOCK = 4 << 20
@@ -58,7 +58,7 @@ class Sftp(Store):
     """Appends to a hidden part file, renames it in one step, and reads back what is there."""
 
     name = "sftp"
-    schema = SftpOptions
+    schema: ClassVar[type[Options]] = SftpOptions
     resumes = True
     options: SftpOptions
     sftp: asyncssh.SFTPClient

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 from urllib.parse import quote
 
 from publishing.http import Url, Web
 from publishing.products import Product
 from publishing.shipment import Shipment
-from publishing.target import ErrorKind, SecretRef, TargetError, secret
+from publishing.target import ErrorKind, Options, SecretRef, TargetError, secret
 from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 _PROPS = (
@@ -40,7 +40,7 @@ class WebDav(Store):
     """
 
     name = "webdav"
-    schema = WebDavOptions
+    schema: ClassVar[type[Options]] = WebDavOptions
     options: WebDavOptions
     web: Web
 
@@ -48,7 +48,7 @@ class WebDav(Store):
         auth = (self.options.user, secret(self.options.secret)) if self.options.user else None
         self.web = Web(
             "The WebDAV server",
-            secret_hint=f"Check `user` and `secret` of [[publish]] {self.id}, "
+            refused_hint=f"Check `user` and `secret` of [[publish]] {self.id}, "
             f"and that this user may write to {self.options.url}.",
             auth=auth,
             ca_file=self.options.ca_file,

@@ -37,7 +37,7 @@ class Site(ABC):
     products: tuple[str, ...] = ("lecture", "captions")
     quota: Fault | None = Fault("status", status=507)
     unauthorised: Fault | None = Fault("status", status=401)
-    clean_wire: bool = True
+    asks_by_name: bool = True
 
     @abstractmethod
     def config(self, **more: Any) -> TargetConfig:
@@ -118,6 +118,8 @@ class TargetContract:
         assert site.proxy.asked == before
 
     async def test_a_lost_record_sends_no_second_copy(self, site: Site, folder: Path) -> None:
+        if not site.asks_by_name:
+            pytest.skip("this platform cannot be asked for a recording that was not noted")
         await deliver(folder, self.kept(site), tries=1)
         for file in (folder / "deliveries").glob("*.json"):
             file.unlink()

@@ -1,0 +1,312 @@
+"""Moodle against a fake that answers as a running Moodle 4.5.6 did, errors and silences included.
+
+With CLASSROOMD_MOODLE_URL, CLASSROOMD_MOODLE_TOKEN and CLASSROOMD_MOODLE_COURSE (an idnumber) set,
+the delivery also runs against that server.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_server import Answer, Fake, Request
+from fault_proxy import Fault, FaultProxy
+from publishing_contract import HttpTargetContract, Site, deliver
+
+from publishing.delivery import DeliveryWorker
+from publishing.target import TargetConfig
+from publishing.targets import moodle
+
+TEXT = {"content-type": "text/plain; charset=utf-8"}
+FUNCTIONS = [*moodle._FUNCTIONS, "core_webservice_get_site_info", "mod_forum_delete_post"]
+
+
+class FakeMoodle(Fake):
+    """Every error is HTTP 200; files over the course's limit vanish; nothing is idempotent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = "token"
+        self.drafts: dict[int, dict[str, bytes]] = {}
+        self.posts: dict[int, dict[str, Any]] = {}
+        self.next = 100
+        self.base = ""
+        self.course = {"id": 7, "idnumber": "math-101", "maxbytes": 0}
+        self.site_max = 100_000_000
+        self.functions = list(FUNCTIONS)
+
+    async def answer(self, request: Request) -> Answer:
+        if not request.whole:
+            return Answer()
+        if request.method != "POST":
+            return self.refuse(f"{request.method} {request.path}", 404)
+        if request.path == "/webservice/upload.php":
+            return Answer(200, json.dumps(self._upload(request)).encode(), TEXT)
+        if request.path.startswith("/webservice/pluginfile.php/"):
+            return self._file(request)
+        if request.path != "/webservice/rest/server.php":
+            return self.refuse(request.path, 404)
+        form = request.form
+        if form.pop("wstoken", "") != self.token:
+            return Answer(200, _error("invalidtoken"))
+        function = form.pop("wsfunction")
+        if request.query != {"moodlewsrestformat": "json"}:
+            return self.refuse("not asked for JSON")
+        if function not in self.functions:
+            return Answer(200, _error("accessexception"))
+        return Answer(200, getattr(self, function)(form))
+
+    def _upload(self, request: Request) -> Any:
+        parts = request.parts()
+        if [part.name for part in parts[:3]] != ["token", "itemid", "filepath"]:
+            self.refusals.append("fields after the file")
+        token, item, _, file = parts
+        if token.text != self.token:
+            return _error("invalidtoken")
+        if len(file.data) > self.site_max:
+            return [{"errortype": "fileoversized", "filename": file.filename}]
+        number = int(item.text) or self._number()
+        draft = self.drafts.setdefault(number, {})
+        name = re.sub(r"[^\w.-]", "_", file.filename or "")
+        if name in draft:
+            return [{"errortype": "filenameexist", "filename": name}]
+        draft[name] = file.data
+        return [{"itemid": number, "filename": name, "filesize": len(file.data)}]
+
+    def _file(self, request: Request) -> Answer:
+        if request.form.get("token") != self.token:
+            return Answer(200, _error("invalidtoken"))
+        post, _, name = request.path.rpartition("/post/")[2].partition("/")
+        files = self.posts.get(int(post), {}).get("files", {})
+        if name not in files:
+            return Answer(404)
+        return Answer(200, files[name], {"etag": hashlib.sha1(files[name]).hexdigest()})
+
+    def _number(self) -> int:
+        self.next += 1
+        return self.next
+
+    def core_webservice_get_site_info(self, form: dict[str, str]) -> Any:
+        functions = [{"name": name} for name in self.functions]
+        return {"userid": 3, "usermaxuploadfilesize": self.site_max, "functions": functions}
+
+    def core_course_get_courses_by_field(self, form: dict[str, str]) -> Any:
+        return {"courses": [self.course] if form["value"] == "math-101" else [], "warnings": []}
+
+    def mod_forum_get_forums_by_courses(self, form: dict[str, str]) -> Any:
+        assert form["courseids[0]"] == "7"
+        return [
+            {"id": 11, "type": "general", "name": "Talk"},
+            {"id": 12, "type": "news", "name": "Announcements"},
+        ]
+
+    def mod_forum_get_forum_discussions(self, form: dict[str, str]) -> Any:
+        start = int(form["page"]) * int(form["perpage"])
+        found = [p for p in self.posts.values() if p["forum"] == int(form["forumid"])]
+        return {"discussions": [
+            {key: post[key] for key in ("id", "discussion", "subject", "message")}
+            for post in found[start : start + int(form["perpage"])]]}  # fmt: skip
+
+    def mod_forum_get_discussion_posts(self, form: dict[str, str]) -> Any:
+        inline = form.get("includeinlineattachments") == "1"
+        return {"posts": [
+            {"id": post["id"], "message": post["message"], "attachments": [],
+             "messageinlinefiles": [
+                 {"filename": name, "filesize": len(data),
+                  "fileurl": f"{self.base}/pluginfile.php/44/mod_forum/post/{post['id']}/{name}"}
+                 for name, data in post["files"].items()] if inline else []}
+            for post in self.posts.values()
+            if post["discussion"] == int(form["discussionid"])]}  # fmt: skip
+
+    def mod_forum_add_discussion(self, form: dict[str, str]) -> Any:
+        post = {"id": self._number(), "discussion": self._number(), "forum": int(form["forumid"])}
+        self.posts[post["id"]] = post
+        self._fill(post, form)
+        return {"discussionid": post["discussion"], "warnings": []}
+
+    def mod_forum_update_discussion_post(self, form: dict[str, str]) -> Any:
+        self._fill(self.posts[int(form["postid"])], form)
+        return {"status": True, "warnings": []}
+
+    def mod_forum_delete_post(self, form: dict[str, str]) -> Any:
+        del self.posts[int(form["postid"])]
+        return {"status": True, "warnings": []}
+
+    def _fill(self, post: dict[str, Any], form: dict[str, str]) -> None:
+        options = {
+            form[key]: form[key.replace("name", "value")] for key in form if key.endswith("[name]")
+        }
+        draft = self.drafts.get(int(options.get("inlineattachmentsid", 0)), {})
+        limit = self.course["maxbytes"]
+        post["subject"], post["message"] = form["subject"], form["message"]
+        post["files"] = {n: d for n, d in draft.items() if not limit or len(d) <= limit}
+
+
+def _error(code: str) -> dict[str, str]:
+    return {"exception": "moodle_exception", "errorcode": code, "message": f"about {code}"}
+
+
+class MoodleSite(Site):
+    quota = Fault(
+        "status", status=200, headers=TEXT, body=b'[{"errortype": "fileoversized"}]'
+    )  # fmt: skip
+    unauthorised = Fault("status", status=200, body=json.dumps(_error("invalidtoken")).encode())
+
+    def __init__(self, fake: FakeMoodle, secret: Path) -> None:
+        self.fake, self.secret = fake, secret
+
+    def config(self, **more: Any) -> TargetConfig:
+        return TargetConfig(
+            id="lms", target="moodle", url=self.proxy.url, secret=f"file:{self.secret}", **more
+        )
+
+    async def holdings(self) -> dict[str, list[bytes]]:
+        assert self.fake.refusals == []
+        found: dict[str, list[bytes]] = {}
+        for post in self.fake.posts.values():
+            for name, data in post["files"].items():
+                found.setdefault(name, []).append(data)
+        return found
+
+    async def wipe(self) -> None:
+        self.fake.posts, self.fake.drafts = {}, {}
+
+    async def restart(self) -> None:
+        await self.fake.stop()
+        await self.fake.start()
+
+    async def damage(self, name: str) -> None:
+        for post in self.fake.posts.values():
+            post["files"][name] = post["files"][name][:-1] + b"?"
+
+
+class TestMoodle(HttpTargetContract):
+    @pytest.fixture
+    async def site(self, tmp_path: Path) -> AsyncIterator[MoodleSite]:
+        secret = tmp_path / "secret"
+        secret.write_text("token")
+        fake = FakeMoodle()
+        await fake.start()
+        site = MoodleSite(fake, secret)
+        site.proxy = FaultProxy(("127.0.0.1", fake.port))
+        await site.proxy.start()
+        fake.base = site.proxy.url
+        yield site
+        await site.proxy.stop()
+        await fake.stop()
+
+    async def test_the_post_holds_a_player_and_its_captions(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        status = await deliver(folder, site.config())
+        (post,) = site.fake.posts.values()
+        assert post["forum"] == 12
+        assert post["subject"] == "Calculus: limits (2026-03-02)"
+        message = post["message"]
+        assert '<source src="@@PLUGINFILE@@/lecture.mp4" type="video/mp4">' in message
+        assert 'src="@@PLUGINFILE@@/captions.en.vtt" srclang="en"' in message
+        assert 'poster="@@PLUGINFILE@@/poster.jpg"' in message
+        assert "<li>0:20 Sums</li>" in message
+        assert "Ada Byron · 2026-03-02 · r101 · CC-BY-4.0" in message
+        assert status.receipt is not None
+        assert status.receipt["place"].endswith(f"/mod/forum/discuss.php?d={post['discussion']}")
+
+    async def test_words_are_no_markup(self, site: MoodleSite, make_recording: Any) -> None:
+        folder = make_recording(title="<script>alert(1)</script> & more", lecturer='"><b>')
+        assert (await deliver(folder, site.config())).state == "verified"
+        (post,) = site.fake.posts.values()
+        assert "<script>" not in post["message"]
+        assert '"><b>' not in post["message"]
+
+    async def test_a_file_dropped_without_a_word_is_noticed(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        site.fake.course["maxbytes"] = 100_000
+        # The course record tells no limit, as for a user who may not see it.
+        tell = site.fake.core_course_get_courses_by_field
+        site.fake.core_course_get_courses_by_field = lambda form: {  # type: ignore[method-assign]
+            "courses": [{**tell(form)["courses"][0], "maxbytes": 0}]
+        }
+        status = await deliver(folder, site.config(), tries=2)
+        assert status.state == "retrying"
+        assert "without a word" in status.detail
+        assert "limit" in status.remedy
+        assert len(site.fake.posts) == 1
+
+    async def test_over_the_limit_says_so_or_posts_a_link(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        site.fake.course["maxbytes"] = 100_000
+        status = await deliver(folder, site.config())
+        assert (status.state, status.next_try) == ("failed", None)
+        assert "100000 bytes" in status.detail
+        status = await deliver(folder, site.config(review_url="https://room.example/review/{id}"))
+        assert status.state == "verified"
+        (post,) = site.fake.posts.values()
+        assert '<a href="https://room.example/review/rec0001">' in post["message"]
+        assert status.receipt is not None
+        assert [file["name"] for file in status.receipt["files"]] == ["link"]
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            ({"token": "other"}, "new token"),
+            ({"functions": FUNCTIONS[2:]}, "moodle_mobile_app"),
+            ({"course": {"id": 7}}, "Enrol"),
+        ],
+    )
+    async def test_what_is_wrong_is_told(
+        self, site: MoodleSite, folder: Path, change: dict[str, Any], told: str
+    ) -> None:
+        for name, value in change.items():
+            setattr(site.fake, name, value)
+        status = await deliver(folder, site.config())
+        assert status.state == "failed"
+        assert told in status.remedy
+
+    async def test_an_unknown_course_and_a_private_recording_are_not_posted(
+        self, site: MoodleSite, make_recording: Any
+    ) -> None:
+        status = await deliver(make_recording(course="art-9"), site.config())
+        assert "no course whose idnumber is 'art-9'" in status.detail
+        folder = make_recording()
+        (folder / "products/metadata.json").write_text('{"visibility": "private"}')
+        assert "private" in (await deliver(folder, site.config())).detail
+        assert site.fake.posts == {}
+
+    async def test_withdrawn_means_deleted(self, site: MoodleSite, folder: Path) -> None:
+        worker = DeliveryWorker(folder.parent, [site.config()])
+        await worker.deliver_once(folder, "lms")
+        assert (await worker.withdraw(folder, "lms")).state == "withdrawn"
+        assert site.fake.posts == {}
+
+    async def test_the_token_stays_out_of_addresses_and_records(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        site.fake.token = "s3cret-token"
+        site.secret.write_text("s3cret-token")
+        await deliver(folder, site.config())
+        assert not [seen for seen in site.proxy.seen if "s3cret-token" in seen.path]
+        assert "s3cret-token" not in (folder / "deliveries/lms.json").read_text()
+
+
+async def test_a_real_moodle(make_recording: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, course = (
+        os.environ.get("CLASSROOMD_MOODLE_URL"),
+        os.environ.get("CLASSROOMD_MOODLE_COURSE"),
+    )
+    if not url or not course or "CLASSROOMD_MOODLE_TOKEN" not in os.environ:
+        pytest.skip("no real Moodle: CLASSROOMD_MOODLE_URL, _TOKEN and _COURSE are not set")
+    config = TargetConfig(
+        id="lms", target="moodle", url=url, course=course, secret="env:CLASSROOMD_MOODLE_TOKEN"
+    )
+    folder = make_recording()
+    worker = DeliveryWorker(folder.parent, [config])
+    assert (await worker.deliver_once(folder, "lms", tries=3)).state == "verified"
+    assert (await worker.withdraw(folder, "lms")).state == "withdrawn"
