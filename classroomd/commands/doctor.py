@@ -1,0 +1,122 @@
+"""`classroomd doctor`: what this machine has, what was tried, what was chosen, and why."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from classroomd.commands import config as config_command
+from classroomd.output import err, out, show_json, show_table
+
+_SIGNS = {"ok": "ok", "missing": "missing", "bad": "BAD"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `remedy` says what to do, "" for nothing."""
+
+    what: str
+    state: Literal["ok", "missing", "bad"]
+    detail: str
+    remedy: str = ""
+
+
+def doctor(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Look at this room's folders too.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Look at this machine: programs, encoders, clock, disk."""
+    folder = Path.cwd()
+    if config_file:
+        folder = config_command.load(config_file, as_json=as_json).storage.recordings
+    with err.status("trying encoders…"):
+        found = [_python(), *_programs(), *_encoders(), _clock(), _disk(folder)]
+    if as_json:
+        show_json([vars(finding) for finding in found])
+    else:
+        show_table(
+            "This machine",
+            ("what", "", "found", "what to do"),
+            [(f.what, _SIGNS[f.state], f.detail, f.remedy) for f in found],
+        )
+    if any(finding.state == "bad" for finding in found):
+        out.print("Mend what is BAD before a class.") if not as_json else None
+        raise typer.Exit(1)
+
+
+def _python() -> Finding:
+    return Finding("Python", "ok", f"{sys.version.split()[0]} on {os.cpu_count()} processors")
+
+
+def _programs() -> list[Finding]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    wanted = {
+        "mosquitto": "the room's own MQTT broker; apt-get install mosquitto",
+        "ffmpeg": "SRT sources, VAAPI encoding; apt-get install ffmpeg",
+    }
+    found = []
+    for name, use in wanted.items():
+        where = shutil.which(name, path=path)
+        found.append(
+            Finding(name, "ok", where) if where else Finding(name, "missing", "", f"for {use}")
+        )
+    return found
+
+
+def _encoders() -> list[Finding]:
+    from recorder import encoders
+
+    found = []
+    for name, device in encoders.HARDWARE.items():
+        if not Path(device).exists():
+            found.append(Finding(name, "missing", f"no {device}"))
+        elif encoders.works(name):
+            found.append(Finding(name, "ok", "encoded a second of picture truly"))
+        else:
+            found.append(
+                Finding(name, "missing", "did not encode a second of picture", "look at its driver")
+            )
+    works = encoders.works(encoders.SOFTWARE)
+    found.append(
+        Finding(encoders.SOFTWARE, "ok", "encoded a second of picture truly")
+        if works
+        else Finding(encoders.SOFTWARE, "bad", "cannot encode", "install classroomd anew")
+    )
+    chosen = encoders.choose()
+    found.append(Finding("encoder for lectures", "ok", f"{chosen} was chosen"))
+    return found
+
+
+def _clock() -> Finding:
+    if not shutil.which("timedatectl"):
+        return Finding("clock", "missing", "not known whether it is synchronised")
+    said = subprocess.run(
+        ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    if said == "yes":
+        return Finding("clock", "ok", "synchronised")
+    return Finding(
+        "clock", "missing", "not synchronised", "set up NTP: a lecture's date depends on it"
+    )
+
+
+def _disk(folder: Path) -> Finding:
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    detail = f"{free:.0f} GB free at {folder}"
+    if free < 5:
+        return Finding("disk", "bad", detail, "make room: a class takes 2 to 6 GB an hour")
+    return Finding("disk", "ok", detail)

@@ -1,0 +1,232 @@
+"""The daemon of one room: makes the parts, wires them together, ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Self
+
+import structlog
+
+from classroomd.places import PlaceError, RoomLock, control_socket, run_dir, secret_key
+from classroomd.server import ServerError, WebServer, listen
+from controller.broker import BrokerError, Login, ManagedBroker
+from controller.classroom import Classroom
+from controller.config import RoomConfig, SecretError, resolve_secret
+from controller.doors.mqtt import MqttDoor, will
+from controller.doors.osc import OscDoor, OscError
+from controller.journal import Journal, JournalError
+from dashboard.app import create_app
+from devices.manager import DeviceManager, SpecError
+from devices.model import DeviceState
+from devices.transports.mqtt import MqttLink
+from firmware_profiles.catalog import Catalog, UnknownProfile
+from firmware_profiles.loader import ProfileError
+from publishing.delivery import DeliveryStatus, DeliveryWorker
+
+log = logging.getLogger(__name__)
+
+
+class DaemonError(Exception):
+    """The room cannot be run. The text says what to do."""
+
+
+def set_up_logging() -> None:
+    """Structured lines on standard error, for the journal of the system."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("httpx", "httpcore", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class Daemon:
+    """One room, running. `start` returns when its panel answers; `stop` leaves recorders alone."""
+
+    def __init__(self, config: RoomConfig) -> None:
+        self.config = config
+        self._exits = contextlib.AsyncExitStack()
+        self._classroom: Classroom | None = None
+        self._server: WebServer | None = None
+
+    @property
+    def classroom(self) -> Classroom:
+        """The room itself, once started."""
+        assert self._classroom is not None, "the daemon is not started"
+        return self._classroom
+
+    @property
+    def url(self) -> str:
+        """Where the wall panel is."""
+        assert self._server is not None, "the daemon is not started"
+        return self._server.url
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Raises DaemonError when the room cannot be run; nothing is left running then."""
+        try:
+            await self._start()
+        except (
+            BrokerError,
+            JournalError,
+            OscError,
+            PlaceError,
+            ProfileError,
+            SecretError,
+            SpecError,
+            UnknownProfile,
+            ServerError,
+        ) as error:
+            await self.stop()
+            raise DaemonError(str(error)) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        config, keep = self.config, self._exits
+        keep.enter_context(RoomLock(config))
+        tcp = listen(config.server.host, config.server.port)
+        keep.callback(tcp.close)
+        mqtt = await self._connect_broker()
+        catalog = Catalog(config.profiles.paths)
+        devices = DeviceManager(
+            config.devices,
+            catalog=catalog,
+            on_state=self._device_changed,
+            mqtt=mqtt,
+        )
+        deliveries = DeliveryWorker(
+            config.storage.recordings,
+            config.publish,
+            on_change=self._delivery_changed,
+        )
+        self._classroom = Classroom(
+            config,
+            devices=devices,
+            journal=Journal(config.storage.state / "journal.db"),
+            run_dir=run_dir(config),
+            deliveries=deliveries,
+            mqtt=mqtt,
+        )
+        await self._classroom.start()
+        keep.push_async_callback(self._classroom.stop)
+        await devices.start()
+        keep.push_async_callback(devices.stop)
+        await deliveries.start()
+        keep.push_async_callback(deliveries.stop)
+        await self._serve(tcp)
+        await self._open_doors(mqtt)
+
+    def _device_changed(self, state: DeviceState) -> None:
+        self.classroom.device_changed(state)
+
+    def _delivery_changed(self, status: DeliveryStatus) -> None:
+        self.classroom.delivery_changed(status)
+
+    async def _connect_broker(self) -> MqttLink | None:
+        mqtt = self.config.mqtt
+        if mqtt.mode == "off":
+            return None
+        host, port, username, password = mqtt.host, mqtt.port or 1883, mqtt.username, None
+        if mqtt.secret:
+            password = resolve_secret(mqtt.secret)
+        if mqtt.mode == "managed":
+            logins = [
+                Login(account.name, resolve_secret(account.secret), account.kind)
+                for account in mqtt.accounts
+            ]
+            broker = ManagedBroker(run_dir(self.config), host=host, port=mqtt.port, logins=logins)
+            host, port, username, password = await broker.start()
+            self._exits.push_async_callback(broker.stop)
+        link = MqttLink(
+            host,
+            port,
+            username=username,
+            password=password,
+            client_id=f"classroomd-{self.config.room.id}",
+            tls=mqtt.tls,
+            will=will(self.config.room.id),
+        )
+        await link.start()
+        self._exits.push_async_callback(link.stop)
+        return link
+
+    async def _serve(self, tcp: socket.socket) -> None:
+        config = self.config
+        app = create_app(
+            self.classroom, auth=config.auth, secret_key=secret_key(config.storage.state)
+        )
+        self._server = WebServer(app, tcp, control_socket(config))
+        await self._server.start()
+        self._exits.push_async_callback(self._server.stop)
+
+    async def _open_doors(self, mqtt: MqttLink | None) -> None:
+        doors: list[OscDoor | MqttDoor] = []
+        if self.config.osc.enabled:
+            doors.append(OscDoor(self.classroom, self.config.osc))
+        if mqtt is not None:
+            doors.append(MqttDoor(self.classroom, mqtt))
+        for door in doors:
+            await door.start()
+            self._exits.push_async_callback(door.stop)
+
+    async def stop(self) -> None:
+        """Ends what this process runs, newest first. Recorder processes go on."""
+        await self._exits.aclose()
+
+
+async def _until_told(config: RoomConfig, on_ready: Callable[[Daemon], None] | None) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    async with Daemon(config) as daemon:
+        log.info("room %s is ready at %s", config.room.id, daemon.url)
+        if on_ready:
+            on_ready(daemon)
+        await told.wait()
+
+
+def run_daemon(config: RoomConfig, on_ready: Callable[[Daemon], None] | None = None) -> None:
+    """Runs the room until SIGINT or SIGTERM. Raises DaemonError when it cannot be run."""
+    set_up_logging()
+    asyncio.run(_until_told(config, on_ready))
