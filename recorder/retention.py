@@ -8,7 +8,6 @@ still knows what it taught, and where it is.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -19,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder.lock import writer
 from recorder.recording import (
     DELIVERIES,
     LECTURE,
     LIVE,
     PRODUCTS,
     TRACKS,
-    WRITER_LOCK,
     Life,
     Recording,
     list_recordings,
@@ -75,7 +74,7 @@ def judge(
         return verdict(False, "it is being recorded")
     if manifest.life is Life.HELD:
         return verdict(False, "the lecturer holds it")
-    if _being_written(recording.folder):
+    if writer(recording.folder) is not None:
         return verdict(False, "a recorder works on it")
     if not files:
         return verdict(False, "its media was already deleted")
@@ -181,18 +180,3 @@ def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
 def _carries_media(delivery: dict[str, Any]) -> bool:
     """Whether the target itself says that it has the lecture; a posted link is no copy."""
     return any(file.get("name") == LECTURE for file in delivery["receipt"]["files"])
-
-
-def _being_written(folder: Path) -> bool:
-    """Whether a recorder process holds the folder's writer lock."""
-    try:
-        handle = os.open(folder / WRITER_LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False

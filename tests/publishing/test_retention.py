@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,8 @@ import pytest
 from publishing_contract import deliver
 
 from publishing.target import TargetConfig
-from recorder.recording import WRITER_LOCK, Life, Recording
+from recorder.lock import take
+from recorder.recording import Life, Recording
 from recorder.retention import judge, prune
 
 
@@ -99,8 +99,7 @@ async def test_captions_alone_are_no_proof_of_the_lecture(delivered: Any) -> Non
 
 async def test_a_folder_with_a_writer_stays(delivered: Any) -> None:
     folder = await delivered()
-    handle = os.open(folder / WRITER_LOCK, os.O_RDWR | os.O_CREAT)
-    fcntl.flock(handle, fcntl.LOCK_EX)
+    handle = take(folder)
     assert reason(folder) == "a recorder works on it"
     os.close(handle)
     assert judge(Recording.open(folder)).prune
