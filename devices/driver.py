@@ -72,6 +72,7 @@ class Driver:
         self._shown: DeviceState | None = None
         self._held: dict[str, tuple[Item, float]] = {}
         self._unsupported: set[str] = set()
+        self._unread: set[str] = set()
         self._misses = 0
         self._lost = asyncio.Event()
         self._nudge = asyncio.Event()
@@ -426,6 +427,7 @@ class Driver:
         request = item.request
         if request.action == "get":
             if meaning.kind == "report":
+                self._unread.discard(request.command.name)
                 self._apply(meaning.states)
             elif meaning.error_class == "undefined":
                 self._unsupported.add(request.command.name)
@@ -595,32 +597,37 @@ class Driver:
             before = self.power.state
             if self.power.tick():
                 self._power_changed(before)
-            self._put_reads(first or self._read_all)
+            if first or self._read_all:
+                self._unread = set(self.codec.commands)
             first = self._read_all = False
+            self._put_reads()
             if self._held and not self.power.changing and self._state.health is Health.ONLINE:
                 self._release()
             every = poll.every_s
             if self.power.changing:
-                every = min(poll.changing_s, self.power.ready_in() or poll.changing_s) or 0.2
+                left = self.power.ready_in()
+                every = min(poll.changing_s, left * self._clock.scale if left else 0.2)
             elif self._has_power and self.power.state is not Power.ON:
                 every = poll.standby_s if self._state.health is Health.ONLINE else poll.changing_s
             elif self._state.health is not Health.ONLINE:
                 every = min(poll.every_s, 5.0)
+            elif self._held:
+                every = min(poll.every_s, poll.changing_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, every / self._clock.scale)):
                     await self._nudge_poll.wait()
             self._nudge_poll.clear()
             self._show()
 
-    def _put_reads(self, first: bool) -> None:
-        """Ask what the poll plan names for this state; at `first` everything that can be asked."""
+    def _put_reads(self) -> None:
+        """Ask what the poll plan names for this state, and what was never read."""
         if self.codec.broadcast:
             return
         live = not self._has_power or self.power.state in (Power.ON, Power.UNKNOWN)
         names = list(self.codec.commands) if live else list(self.profile.poll.standby)
         for name in sorted(names, key=lambda name: name != "power"):
             command = self.codec.commands.get(name)
-            if command is not None and (first or command.spec.poll):
+            if command is not None and (command.spec.poll or name in self._unread):
                 self._read(name, POLL)
 
     async def _keep_alive(self) -> None:

@@ -38,9 +38,13 @@ class PowerTracker:
 
     def ready_in(self) -> float | None:
         """Seconds until a change is over, as the profile expects; None when nothing changes."""
+        left = self._left()
+        return None if left is None else round(left / self._clock.scale, 1)
+
+    def _left(self) -> float | None:
         if not self.changing or self._until is None:
             return None
-        return max(0.0, round((self._until - self._clock.now()) / self._clock.scale, 1))
+        return max(0.0, self._until - self._clock.now())
 
     def dead(self) -> bool:
         """Is the device expected to be silent after a change?"""
@@ -81,7 +85,7 @@ class PowerTracker:
             if self._clock.now() - self._changed >= max(self._model.dead_s, STALE_S):
                 self._enter(Power.ON if on else Power.OFF)
             return
-        if self.changing and not self._tells_changing and (self.ready_in() or 0) > 0:
+        if self.changing and not self._tells_changing and (self._left() or 0) > 0:
             return
         if self.target is not on or self.changing:
             self._enter(Power.ON if on else Power.OFF)
@@ -89,7 +93,7 @@ class PowerTracker:
     def tick(self) -> bool:
         """Let time pass: a device that can't be asked, or doesn't tell warming from on, is ready
         when its time is over. True when the state changed."""
-        if not self.changing or (self.ready_in() or 0) > 0:
+        if not self.changing or (self._left() or 0) > 0:
             return False
         if self._readable and self._tells_changing:
             return False
