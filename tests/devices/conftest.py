@@ -1,0 +1,140 @@
+"""Simulators as separate processes, a broker, and a manager that is always stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.clock import Clock
+from devices.manager import DeviceManager
+from devices.model import DeviceSpec, DeviceState
+from devices.transports.mqtt import MqttLink
+from firmware_profiles.catalog import Catalog
+
+ROOT = Path(__file__).resolve().parents[2]
+Start = Callable[..., str]
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def simulator() -> Iterator[Start]:
+    """`simulator("samsung/mdc", "--port", "0")` → the address that it says."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(profile: str, *arguments: str, env: dict[str, str] | None = None) -> str:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "devices.simulator", profile, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **(env or {})},
+        )
+        running.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(process.communicate()[1])
+        said = json.loads(line)
+        assert said["ready"] is True
+        return str(said["address"])
+
+    yield start
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    for process in running:
+        assert process.wait(20) == 0, process.communicate()[1]
+        process.communicate()
+
+
+@pytest.fixture
+async def manage() -> AsyncIterator[Callable[..., Awaitable[DeviceManager]]]:
+    """`await manage(spec, …)` → a started manager."""
+    managers: list[DeviceManager] = []
+
+    async def make(
+        *specs: DeviceSpec, mqtt: MqttLink | None = None, scale: float = 1.0, **more: Any
+    ) -> DeviceManager:
+        states: list[DeviceState] = []
+        manager = DeviceManager(
+            specs,
+            catalog=more.get("catalog") or Catalog(),
+            on_state=more.get("on_state") or states.append,
+            mqtt=mqtt,
+            clock=Clock(scale),
+        )
+        managers.append(manager)
+        await manager.start()
+        return manager
+
+    yield make
+    for manager in managers:
+        await manager.stop()
+
+
+@pytest.fixture
+def until() -> Callable[..., Awaitable[DeviceState]]:
+    """Wait until a device's state is so."""
+
+    async def wait(
+        manager: DeviceManager,
+        device: str,
+        condition: Callable[[DeviceState], bool],
+        timeout: float = 30.0,
+    ) -> DeviceState:
+        try:
+            async with asyncio.timeout(timeout):
+                while not condition(state := manager.state(device)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            traffic = "\n".join(f"{t.direction} {t.text}" for t in manager.traffic(device)[-15:])
+            raise AssertionError(f"never so: {manager.state(device)!r}\n{traffic}") from None
+        return state
+
+    return wait
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Callable[[], tuple[int, Callable[[], None]]]]:
+    """`port, stop = broker(port)` starts a real Mosquitto; the same port may be started again."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int) -> Callable[[], None]:
+        config = tmp_path / f"mosquitto-{port}.conf"
+        config.write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+        )
+        process = subprocess.Popen(
+            ["/usr/sbin/mosquitto", "-c", str(config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        running.append(process)
+
+        def stop() -> None:
+            process.terminate()
+            process.wait(10)
+
+        return stop
+
+    yield start  # type: ignore[misc]
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
