@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from recorder import lock
-from recorder.sources import child
+from recorder.sources import fed
 from recorder.sources.open import SourceError, parse
 
 log = logging.getLogger("recorder")
@@ -38,7 +38,7 @@ def start_children(folder: Path) -> dict[str, subprocess.Popen[bytes]]:
         for source in manifest["sources"]:
             address = parse(source["url"])
             if address.child is not None:
-                started[source["id"]] = child.spawn(address, source["id"], source["role"])
+                started[source["id"]] = fed.spawn(address, source["id"], source["role"])
     except (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("not every source is started ahead of time: %s", error)
     return started

@@ -30,7 +30,7 @@ from recorder.recording import Manifest, Recording, RecordingError, boottime, cl
 from recorder.segments import Syncer
 from recorder.server import ControlServer
 from recorder.sources import Source
-from recorder.sources.child import ChildSource
+from recorder.sources.fed import FedSource
 from recorder.sources.open import SourceError, parse
 from recorder.sources.stream import StreamSource
 from recorder.substream import SubstreamSink
@@ -179,7 +179,7 @@ class Recorder:
                 continue
             if address.child is not None:
                 first = self._early.pop(spec.id, None)
-                self.sources[spec.id] = ChildSource(spec, address, self.clock, track, first)
+                self.sources[spec.id] = FedSource(spec, address, self.clock, track, first)
                 continue
             resume = 0.0
             if track.found_end is not None and track.found_start is not None:

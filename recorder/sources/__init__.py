@@ -1,7 +1,7 @@
 """Where media comes from, one module per kind of address.
 
 `open` reads source addresses and opens what FFmpeg can read; `stream` copies such a stream,
-`child` takes the feed of a process that captures or generates and encodes (`capture`,
+`fed` takes the feed of a child that captures or generates and encodes (`capture`,
 `generate`). Both hand their samples to a `Sink`.
 """
 
