@@ -34,7 +34,8 @@ class Metadata(BaseModel):
     """A lecture in words. `started` is UTC, `duration_s` the lecture's length in seconds.
 
     `course` is the campus's own identifier (Moodle's idnumber, Canvas's sis id); `licence` is an
-    SPDX identifier or a URL. `consent` is None when nobody was asked.
+    SPDX identifier or a URL. `consent` is None when nobody was asked; `event` is the identifier
+    under which the platform itself scheduled this class.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -54,6 +55,7 @@ class Metadata(BaseModel):
     visibility: Visibility = Visibility.COURSE
     publish: bool = True
     consent: bool | None = None
+    event: str | None = None
     chapters: list[tuple[float, str]] = []
 
     @property

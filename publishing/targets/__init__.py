@@ -14,6 +14,7 @@ _CLASSES = {
     "folder": "Folder",
     "moodle": "Moodle",
     "nextcloud": "Nextcloud",
+    "opencast": "Opencast",
     "s3": "S3",
     "sftp": "Sftp",
     "tus": "Tus",
