@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder import encoders, feed
+from recorder.engines.lecture import Program
 from recorder.production.replay import replay
-from recorder.program import Program, layout_at
+from recorder.program import layout_at
 from recorder.recording import Recording, write_durably
 
 US = 1_000_000

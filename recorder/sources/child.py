@@ -1,173 +1,60 @@
-"""A source whose capture, generation or encoding runs in a child process and arrives as a feed."""
+"""What every source child is: told a URL, writes a feed, ends with its parent."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import subprocess
+import argparse
+import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, BinaryIO, cast
 
 from recorder import feed
-from recorder.sources.open import Address
-
-if TYPE_CHECKING:  # the children start before anything that is slow to load
-    from recorder.clock import ClassClock
-    from recorder.manifest import SourceSpec
-    from recorder.sources import Sink
-
-log = logging.getLogger(__name__)
-
-FIRST_FEED, NEXT_FEED = 20.0, 5.0
 
 
-def spawn(address: Address, source: str, role: str) -> subprocess.Popen[bytes]:
-    """Starts the child of a source. Its messages go to this process's standard error."""
-    assert address.child is not None
-    return subprocess.Popen(
-        [sys.executable, "-m", address.child, address.url, "--id", source, "--role", role],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-    )
+class SourceError(Exception):
+    """The source cannot be opened; the text says what to do."""
 
 
-class ChildSource(threading.Thread):
-    """Keeps the child running and hands its feed on; a daemon thread."""
+def boottime_us() -> int:
+    """CLOCK_BOOTTIME in microseconds."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
 
-    def __init__(
-        self,
-        spec: SourceSpec,
-        address: Address,
-        clock: ClassClock,
-        sink: Sink,
-        first: subprocess.Popen[bytes] | None = None,
-    ) -> None:
-        """`first` is a child that was started ahead of time."""
-        super().__init__(name=f"source-{spec.id}", daemon=True)
-        self.ended = False
-        self._spec, self._address = spec, address
-        self._clock, self._sink = clock, sink
-        self._child = first
-        self._offset = round(spec.offset_ms * 1000)
-        self._wake = threading.Event()
-        self._stopping = False
-        self._heard = time.monotonic()
-        self._patience = FIRST_FEED
 
-    def retry(self) -> None:
-        self._wake.set()
+class Output:
+    """The feed on a descriptor, written whole, message by message."""
 
-    def stop(self) -> None:
-        self._stopping = True
-        self._wake.set()
-        self._kill()
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
-    def check(self) -> None:
-        if self._child is not None and time.monotonic() - self._heard > self._patience:
-            log.warning("source %s: nothing came for %.0f s", self._spec.id, self._patience)
-            self._kill()
+    def send(self, message: feed.Message) -> None:
+        """Raises BrokenPipeError when nobody reads any more."""
+        data = memoryview(feed.encode(message))
+        while data:
+            data = data[os.write(self._descriptor, data) :]
 
-    def measured(self) -> dict[str, float]:
-        return {}
 
-    def _kill(self) -> None:
-        child = self._child
-        if child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
+def stop_with_stdin() -> threading.Event:
+    """An event that is set when standard input closes: the parent is gone or wants an end."""
+    stop = threading.Event()
 
-    def run(self) -> None:
-        from recorder.sources.stream import SETTLED, Backoff
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 4096):
+            pass
+        stop.set()
 
-        backoff = Backoff()
-        ran = False
-        while not self._stopping:
-            self._sink.changed("opening")
-            self._heard, self._patience = time.monotonic(), FIRST_FEED
-            began = time.monotonic()
-            try:
-                child = self._child or spawn(self._address, self._spec.id, self._spec.role)
-                self._child = child
-                ran |= self._read(child)
-                code = child.wait()
-                detail = f"its process ended (status {code})"
-            except (OSError, feed.FeedError) as error:
-                detail = f"its process failed: {error}"
-                self._kill()
-            except Exception as error:
-                log.exception("source %s: reading its feed failed", self._spec.id)
-                detail = f"reading its feed failed ({type(error).__name__})"
-                self._kill()
-            self._reap()
-            if self._stopping:
-                return
-            self._sink.changed("lost" if ran else "failed", detail)
-            if time.monotonic() - began > SETTLED:
-                backoff.reset()
-            self._wake.wait(backoff.wait())
-            self._wake.clear()
+    threading.Thread(target=wait, name="stdin", daemon=True).start()
+    return stop
 
-    def _reap(self) -> None:
-        child, self._child = self._child, None
-        if child is None:
-            return
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(1.0)
 
-    def _read(self, child: subprocess.Popen[bytes]) -> bool:
-        """Hands the feed on until it ends. Returns whether any packet came."""
-        import io
+def arguments(description: str) -> argparse.Namespace:
+    """What every source child is told: URL, `--id` and `--role`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("url")
+    parser.add_argument("--id", required=True)
+    parser.add_argument("--role", required=True)
+    return parser.parse_args()
 
-        import av
 
-        from recorder.media import MediaStream, Sample
-
-        assert child.stdout is not None
-        stream = cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", child.stdout), 1 << 18))
-        announced: dict[int, MediaStream] = {}
-        begun = False
-        for message in feed.read(stream):
-            self._heard = time.monotonic()
-            match message:
-                case feed.FeedPacket():
-                    if message.index not in announced:
-                        continue
-                    if not begun:
-                        begun = True
-                        self._patience = NEXT_FEED
-                        order = {index: place for place, index in enumerate(announced)}
-                        self._sink.begin(list(announced.values()))
-                        self._sink.changed("running")
-                    shift = self._clock.from_boottime_us(self._offset)
-                    packet = av.Packet(message.data)
-                    packet.is_keyframe = message.key
-                    self._sink.sample(
-                        Sample(
-                            order[message.index],
-                            message.pts + shift,
-                            message.dts + shift,
-                            message.duration,
-                            message.key,
-                            packet,
-                        )
-                    )
-                case feed.StreamInfo():
-                    announced[message.index] = MediaStream(
-                        message.media,
-                        message.codec,
-                        bytes.fromhex(message.extradata),
-                        message.width,
-                        message.height,
-                        message.fps,
-                        message.rate,
-                        message.channels,
-                    )
-                    begun = False
-        return begun
+def leave_stdout() -> None:
+    """After a broken pipe: keeps the interpreter from complaining about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,11 +10,8 @@ Options in the URL's query: `size=WxH`, `fps=N` (pictures), `page=SECONDS` (slid
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import threading
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,6 +25,14 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from recorder import encoders, feed
+from recorder.sources.child import (
+    Output,
+    SourceError,
+    arguments,
+    boottime_us,
+    leave_stdout,
+    stop_with_stdin,
+)
 
 Plane = NDArray[np.uint8]
 
@@ -36,15 +41,6 @@ FLASH_FRAMES = 3
 BEEP_S = 0.06
 BEEP_HZ = 1000
 _LATE_US = 500_000
-
-
-def boottime_us() -> int:
-    """CLOCK_BOOTTIME in microseconds."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-
-
-class SourceError(Exception):
-    """The URL asks for something that cannot be generated; says what can."""
 
 
 @dataclass(frozen=True)
@@ -247,19 +243,6 @@ def _speech(seconds: int = 8) -> NDArray[np.float32]:
     return sound.astype(np.float32)
 
 
-class Output:
-    """The feed on standard output, written whole, message by message."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def send(self, message: feed.Message) -> None:
-        """Raises BrokenPipeError when nobody reads any more."""
-        data = memoryview(feed.encode(message))
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-
-
 class PictureStream:
     """A generated picture, encoded. Frames are counted in 1/fps from CLOCK_BOOTTIME's zero."""
 
@@ -409,28 +392,6 @@ PATTERNS: dict[str, Any] = {
 }
 
 
-def stop_with_stdin() -> threading.Event:
-    """An event that is set when standard input closes: the parent is gone or wants an end."""
-    stop = threading.Event()
-
-    def wait() -> None:
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
-        stop.set()
-
-    threading.Thread(target=wait, name="stdin", daemon=True).start()
-    return stop
-
-
-def arguments(description: str) -> argparse.Namespace:
-    """What every source child is told: URL, `--id` and `--role`."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("url")
-    parser.add_argument("--id", required=True)
-    parser.add_argument("--role", required=True)
-    return parser.parse_args()
-
-
 def main() -> int:
     """Runs until standard input closes or standard output breaks; 2 when the URL is wrong."""
     options = arguments("Generates a test source and writes its feed to standard output.")
@@ -447,7 +408,7 @@ def main() -> int:
         else:
             run_picture(PictureStream(url, options.id, options.role), output, stop)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_stdout()
     return 0
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from recorder import feed
+from recorder.engines.lecture import Program
 from recorder.production.replay import interleave
-from recorder.program import Program
 from recorder.recording import ProgramSpec
 from recorder.sources import generate
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from recorder import feed
+from recorder.engines.lecture import Program
 from recorder.production.measure import check, find_beeps, measure_av_offset
-from recorder.program import Inbox, Program
+from recorder.program import Inbox
 from recorder.recording import Layout, ProgramSpec, SourceSpec, create
 
 
