@@ -89,7 +89,7 @@ class Marker(BaseModel):
 class Manifest(BaseModel):
     """`recording.json`. Times on the wall are UTC; `boot_id` and `boottime` anchor class time."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
 
     version: int = FORMAT_VERSION
     id: str

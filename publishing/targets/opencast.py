@@ -55,7 +55,7 @@ class OpencastOptions(Options):
     secret: SecretRef
     login: Literal["basic", "digest"] = "basic"
     workflow: str = "schedule-and-upload"
-    parameters: dict[str, str] = {}
+    parameters: dict[str, str] = Field(default_factory=dict)
     series: str = ""
     create_series: bool = False
     send: Literal["lecture", "tracks"] = "lecture"
