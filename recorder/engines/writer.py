@@ -11,7 +11,6 @@ import threading
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from recorder import encoders
 from recorder.encoders import AAC_FRAME, SAMPLE_RATE, VideoSettings
 from recorder.engines.chapters import Chapter
+from recorder.engines.live import LiveFile
 from recorder.engines.sound import CHANNELS
 from recorder.recording import sync_directory
 
@@ -38,12 +38,6 @@ HYBRID = {
 HYBRID_LIVE = HYBRID | {
     "movflags": "hybrid_fragmented+default_base_moof+empty_moov+frag_keyframe",
 }
-LIVE = {
-    "movflags": "frag_every_frame+empty_moov+default_base_moof+frag_discont",
-    "avoid_negative_ts": "disabled",
-    "flush_packets": "1",
-}
-LIVE_BYTES = 24 * 1024 * 1024  # then the live file begins anew, at a key frame
 SYNC_SECONDS = 1.0
 
 
@@ -66,49 +60,6 @@ class Syncer:
         self._thread.join()
         os.fsync(self._descriptor)
         os.close(self._descriptor)
-
-
-def _copy(packet: Packet[Any]) -> Packet[Any]:
-    copy: Packet[Any] = av.Packet(bytes(packet))
-    copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
-    copy.duration, copy.is_keyframe = packet.duration, packet.is_keyframe
-    return copy
-
-
-class LiveFile:
-    """What viewers are shown at once: a fragment per packet, in a file that only grows.
-
-    When it has become long another one takes its place at a key frame, with the same header and
-    times that go on: who reads along finishes the old one first. It is not synced, and not kept.
-    """
-
-    def __init__(self, path: Path, video: VideoStream, audio: AudioStream) -> None:
-        self.path = path
-        self._templates = {"video": video, "audio": audio}
-        self._bytes = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._out: OutputContainer = av.open(str(self.path), "w", format="mp4", options=LIVE)
-        self._streams = {
-            kind: self._out.add_stream_from_template(template)
-            for kind, template in self._templates.items()
-        }
-        self._out.start_encoding()
-
-    def write(self, packet: Packet[Any], kind: str) -> None:
-        """Appends a packet (which it keeps) of the stream of this kind."""
-        if self._bytes > LIVE_BYTES and kind == "video" and packet.is_keyframe:
-            self._out.close()
-            self._bytes = 0
-            self._begin()
-        self._bytes += packet.size
-        packet.stream = self._streams[kind]
-        self._out.mux_one(packet)
-
-    def close(self) -> None:
-        self._out.close()
 
 
 class PartWriter:
@@ -203,10 +154,9 @@ class PartWriter:
     def _mux(self, packet: Packet[VideoStream | AudioStream]) -> None:
         length = round((packet.duration or 0) * packet.time_base * 1_000_000)
         self.end = max(self.end, self._time(packet) + length)
-        copy = _copy(packet) if self._live is not None else packet
-        self._out.mux_one(packet)
         if self._live is not None:
-            self._live.write(copy, packet.stream.type)
+            self._live.write(packet, video=packet.stream.type == "video")
+        self._out.mux_one(packet)
 
     def close(self, chapters: Sequence[Chapter] = ()) -> None:
         """Ends the file: what waits after a hold is dropped, chapters are set, all is synced."""

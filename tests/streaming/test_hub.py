@@ -47,13 +47,19 @@ async def drain(viewer: Viewer, until: Any) -> bytes:
     return got
 
 
+def playable(data: bytes) -> list[Any]:
+    """Init and fragments from the first key frame on: what a viewer is sent."""
+    init, *fragments = FragmentReader().feed(data)
+    first = next(i for i, one in enumerate(fragments) if isinstance(one, Fragment) and one.key)
+    return [init, *fragments[first:]]
+
+
 async def test_everyone_gets_every_byte(hub: Hub, live_bytes: bytes, tmp_path: Path) -> None:
     path = tmp_path / "program.mp4"
     path.write_bytes(b"")
     viewers = [hub.join(path, Tail)[1] for _ in range(5)]
     assert hub.watching(tmp_path) == 5
-    pieces = FragmentReader().feed(live_bytes)
-    whole = b"".join(piece.data for piece in pieces)
+    whole = b"".join(piece.data for piece in playable(live_bytes))
     with path.open("ab") as file:
         for start in range(0, len(live_bytes), 20_000):
             file.write(live_bytes[start : start + 20_000])
@@ -70,9 +76,8 @@ async def test_a_newcomer_begins_at_the_latest_key_frame(
     path = tmp_path / "program.mp4"
     path.write_bytes(live_bytes)
     _, early = hub.join(path, Tail)
-    pieces = FragmentReader().feed(live_bytes)
-    total = sum(len(piece.data) for piece in pieces)
-    await drain(early, lambda got: len(got) >= total)
+    whole = sum(len(piece.data) for piece in playable(live_bytes))
+    await drain(early, lambda got: len(got) >= whole)
     _, late = hub.join(path, Tail)
     init, rest = await take(late), await take(late)
     assert init.init is not None and rest.key
@@ -123,7 +128,7 @@ async def test_a_new_file_with_the_same_init_goes_on_without_one(live_bytes: byt
 
 
 async def test_a_restarted_program_begins_with_its_init(live_bytes: bytes) -> None:
-    pieces = FragmentReader().feed(live_bytes)
+    pieces = playable(live_bytes)
     channel = Channel("test", Script)
     viewer = channel.join()
     channel.take([*pieces, *pieces])

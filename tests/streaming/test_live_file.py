@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from recorder.engines import writer
+from recorder.engines import live as live_module
 from streaming.fragments import Fragment, FragmentReader, Init, Tail
 
 
 def test_the_live_file_begins_anew_and_its_times_go_on(
     make_live: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "LIVE_BYTES", 40_000)
+    monkeypatch.setattr(live_module, "BYTES", 40_000)
     maker = make_live(tmp_path / "part.mp4", tmp_path / "program.mp4")
     tail = Tail(tmp_path / "program.mp4")
     pieces: list[Any] = []
