@@ -13,8 +13,10 @@ from firmware_profiles.compiled import (
     compile_profile,
     compile_replies,
 )
+from firmware_profiles.fields import TemplateError
+from firmware_profiles.messages import TOPIC_END
 from firmware_profiles.schema import Profile
-from firmware_profiles.template import TOPIC_END, Template, TemplateError
+from firmware_profiles.template import Template
 
 
 class UnknownCommand(KeyError):  # noqa: N818 - reads as what it says

@@ -27,8 +27,8 @@ from devices.transports.link import Link, LinkError
 from devices.wake import wake_on_lan
 from firmware_profiles.catalog import Catalog
 from firmware_profiles.compiled import CompiledCommand
+from firmware_profiles.fields import Unmapped
 from firmware_profiles.schema import Profile, Session
-from firmware_profiles.template import Unmapped
 
 log = logging.getLogger(__name__)
 

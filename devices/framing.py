@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from firmware_profiles.fields import Encoding
 from firmware_profiles.schema import Checksum, Framing
-from firmware_profiles.template import Encoding
 
 
 def checksum(kind: str, data: bytes, constant: int = 0) -> bytes:

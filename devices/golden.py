@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from devices.codec import Codec, Request
 from devices.framing import Framer
 from devices.simulated import SimulatedDevice
+from firmware_profiles.messages import TOPIC_END
+from firmware_profiles.osc import osc_datagram, osc_text
 from firmware_profiles.schema import Golden, Profile
-from firmware_profiles.template import TOPIC_END, osc_datagram, osc_text
 
 
 class GoldenError(AssertionError):

@@ -14,8 +14,9 @@ from devices.clock import Clock
 from devices.faults import Faults
 from devices.model import Value
 from firmware_profiles.compiled import CompiledCommand, compile_profile, compile_replies
+from firmware_profiles.fields import TemplateError, Unmapped
 from firmware_profiles.schema import Profile
-from firmware_profiles.template import Template, TemplateError, Unmapped
+from firmware_profiles.template import Template
 
 
 @dataclass

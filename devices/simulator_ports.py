@@ -17,15 +17,11 @@ from devices.far_end import FarEnd, Piece
 from devices.simulated import SimulatedDevice
 from devices.transports.link import LinkError
 from devices.transports.mqtt import MqttLink
+from firmware_profiles.fields import TemplateError
+from firmware_profiles.messages import TOPIC_END, TopicTemplate
+from firmware_profiles.osc import osc_datagram, osc_text
 from firmware_profiles.schema import Session
-from firmware_profiles.template import (
-    TOPIC_END,
-    Template,
-    TemplateError,
-    TopicTemplate,
-    osc_datagram,
-    osc_text,
-)
+from firmware_profiles.template import Template
 
 
 class Port(ABC):

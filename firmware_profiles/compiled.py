@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from firmware_profiles.fields import TemplateError, Unmapped, ValueMap
+from firmware_profiles.messages import compile_template
 from firmware_profiles.schema import Command, Defaults, Profile, Scalar, Source
-from firmware_profiles.template import Template, TemplateError, Unmapped, ValueMap, compile_template
+from firmware_profiles.template import Template
 
 CAPABILITIES = {
     "pan_tilt": "pan-tilt-zoom",

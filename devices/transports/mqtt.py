@@ -16,7 +16,7 @@ from contextlib import suppress
 import aiomqtt
 
 from devices.transports.link import Link, LinkError
-from firmware_profiles.template import TOPIC_END
+from firmware_profiles.messages import TOPIC_END
 
 log = logging.getLogger(__name__)
 

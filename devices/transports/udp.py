@@ -6,7 +6,8 @@ import asyncio
 from typing import Any
 
 from devices.transports.link import Link, LinkError
-from firmware_profiles.template import TemplateError, osc_datagram, osc_text
+from firmware_profiles.fields import TemplateError
+from firmware_profiles.osc import osc_datagram, osc_text
 
 
 class _Protocol(asyncio.DatagramProtocol):
