@@ -50,7 +50,7 @@ class SoundTrack:
             decoder.sample_rate = info.rate
             decoder.layout = "mono" if info.channels == 1 else "stereo"
         self._decoder = decoder
-        self._resampler = av.AudioResampler("fltp", "stereo", SAMPLE_RATE)
+        self._resampler: av.AudioResampler | None = None
 
     @property
     def end(self) -> int | None:
@@ -73,15 +73,21 @@ class SoundTrack:
             at += length
 
     def _convert(self, frame: AudioFrame) -> Samples:
-        direct = frame.sample_rate == SAMPLE_RATE and frame.format.name == "fltp"
-        if direct and len(frame.layout.channels) <= CHANNELS:
-            sound: Samples = frame.to_ndarray().astype(np.float32, copy=False)
-            return np.repeat(sound, 2, axis=0) if len(sound) == 1 else sound
+        channels = len(frame.layout.channels)
+        if (
+            frame.sample_rate == SAMPLE_RATE
+            and frame.format.name == "fltp"
+            and channels <= CHANNELS
+        ):
+            return _both(frame.to_ndarray().astype(np.float32, copy=False))
+        if self._resampler is None:  # mono stays mono: FFmpeg would make it quieter
+            layout = "mono" if channels == 1 else "stereo"
+            self._resampler = av.AudioResampler("fltp", layout, SAMPLE_RATE)
         frame.pts = None
         parts: list[Any] = [part.to_ndarray() for part in self._resampler.resample(frame)]
         if not parts:
             return np.zeros((CHANNELS, 0), np.float32)
-        return np.concatenate(parts, axis=1)
+        return _both(np.concatenate(parts, axis=1))
 
     def _lay(self, t: int, sound: Samples) -> None:
         """Places `sound` at `t` (µs): next to what came before where time allows it.
@@ -125,6 +131,10 @@ class SoundTrack:
     def heard(self, position: int) -> bool:
         """Whether the source is alive at `position`: something came within the last two seconds."""
         return self._next is not None and position - self._next < _LOST
+
+
+def _both(sound: Samples) -> Samples:
+    return np.repeat(sound, CHANNELS, axis=0) if len(sound) == 1 else sound
 
 
 def _stretched(sound: Samples, count: int) -> Samples:
