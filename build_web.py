@@ -26,6 +26,8 @@ INPUTS = (
     "public",
     "panel.html",
     "recordings.html",
+    "tablet.html",
+    "board.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

@@ -17,7 +17,11 @@ PAGES = {
     "/": "panel.html",
     "/recordings": "recordings.html",
     "/recordings/{_id}": "recordings.html",
+    "/tablet": "tablet.html",
+    "/board": "board.html",
 }
+LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
+"""Files that keep their name from build to build, at the top."""
 FOREVER = "public, max-age=31536000, immutable"
 ASK_AGAIN = "no-cache"
 TYPES = {
@@ -59,6 +63,12 @@ def install(app: FastAPI, pages: Path) -> None:
 
         router.add_api_route(address, show, methods=["GET"], name=f"page {address}")
 
+    def add_loose(name: str) -> None:
+        async def show(request: Request, _: Annotated[Any, anyone]) -> Response:
+            return _file(request, pages / name, TYPES[Path(name).suffix], ASK_AGAIN)
+
+        router.add_api_route(f"/{name}", show, methods=["GET"], name=f"file {name}")
+
     for address, page in PAGES.items():
         add(address, page)
 
@@ -69,9 +79,8 @@ def install(app: FastAPI, pages: Path) -> None:
             raise ProblemError(404, "not_found", "There is nothing at this address.")
         return _file(request, pages / "assets" / name, kind, FOREVER)
 
-    @router.get("/icon.svg")
-    async def icon(request: Request, _: Annotated[Any, anyone]) -> Response:
-        return _file(request, pages / "icon.svg", TYPES[".svg"], ASK_AGAIN)
+    for name in LOOSE:
+        add_loose(name)
 
     app.include_router(router)
 

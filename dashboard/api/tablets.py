@@ -17,6 +17,7 @@ from dashboard.auth import Identity, anyone, authenticator, declares, same_origi
 from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Technician
+from dashboard.room import Room as Classroom
 from dashboard.tablets import COOKIE, Own, Reader, Room, Service, given_credential, keep_cookie
 from devices.tablets import attendance, views
 from devices.tablets.clock import room_ms
@@ -346,6 +347,21 @@ async def page_image(
         media_type="image/webp",
         headers={"Cache-Control": "private, max-age=31536000, immutable"},
     )
+
+
+@router.get("/live.jpg", response_class=Response)
+async def live_picture(_: Reader, tablets: Room, classroom: Classroom) -> Response:
+    """What the slides show now, small; only while the lesson is on that page."""
+    lesson = tablets.lesson
+    pages = lesson.state["pages"] if lesson else []
+    live = any(p["id"] == lesson.state["page"] and p["kind"] == "live" for p in pages if lesson)
+    sources = [source for source in classroom.view().sources if source.role == "slides"]
+    picture = (
+        await asyncio.to_thread(classroom.picture, sources[0].id) if live and sources else None
+    )
+    if picture is None:
+        raise ProblemError(404, "no_picture", "There is no live picture now.")
+    return Response(picture, media_type="image/jpeg")
 
 
 def _deck(tablets: Any, deck: str) -> Deck:

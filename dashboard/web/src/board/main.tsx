@@ -1,0 +1,143 @@
+// The board: what the class sees on the big screen: how to join, the page, results, the timer.
+
+import "../style/tokens.css";
+import "../style/base.css";
+import "../tablet/tablet.css";
+import "./board.css";
+import { signal, useSignalEffect } from "@preact/signals";
+import { render } from "preact";
+import { Join } from "../tablet/join";
+import { Countdown, Drawing, ResultOf, Status } from "../tablet/parts";
+import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
+import { Sheet } from "../tablet/sheet";
+import { speakFirst, t } from "../tablet/texts";
+
+interface JoinCode {
+  code: string;
+  url: string;
+  qr: string;
+  expires: number;
+}
+
+const join = signal<JoinCode | null>(null);
+
+async function refresh(): Promise<void> {
+  try {
+    const answer = await fetch("/api/v1/tablets/join");
+    join.value = answer.ok ? ((await answer.json()) as JoinCode) : null;
+  } catch {
+    join.value = null;
+  }
+}
+
+function HowToJoin({ large }: { large: boolean }) {
+  const { code, url, qr } = join.value ?? { code: "", url: "", qr: "" };
+  if (!code) return null;
+  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(qr)}`;
+  return (
+    <section class={`howto ${large ? "large" : ""}`} aria-label={t("board.join")}>
+      <img src={source} alt={url} />
+      <p>
+        {large && <strong>{t("board.join")}</strong>}
+        <bdi dir="ltr">{t("board.address", { address: url.split("#")[0] ?? "" })}</bdi>
+        <b class="bigcode" dir="ltr">
+          {code}
+        </b>
+      </p>
+    </section>
+  );
+}
+
+function Board() {
+  const state = lesson.value;
+  if (link.value === "unpaired" || link.value === "revoked") return <Join revoked={false} />;
+  const page = state?.pages.find((one) => one.id === shownPage.value);
+  const asked = [...(state?.questions ?? [])].reverse().find((one) => one.state === "open");
+  const shown = [...(state?.questions ?? [])].reverse().find((one) => one.result !== null);
+  const question = asked ?? shown;
+  const answered = results.value.find((one) => one.question === question?.id)?.answered ?? 0;
+  return (
+    <div class="board" data-seq={state?.seq ?? 0} data-answers={Object.keys(answers.value).length}>
+      {link.value !== "open" && <Status />}
+      {state && !state.ended && (
+        <main class={page || state.shared ? "with-page" : "bare"}>
+          {state.shared ? (
+            <figure class="shared">
+              <Drawing strokes={state.shared.strokes} label={t("sheet.someone")} />
+              {state.shared.label !== null && (
+                <figcaption>
+                  <bdi>{state.shared.label}</bdi>
+                </figcaption>
+              )}
+            </figure>
+          ) : (
+            page && <Sheet key={page.id} page={page} mayWrite={false} title={page.title} />
+          )}
+          <aside>
+            {state.timer && <Countdown endsAt={state.timer.ends_at} label={state.timer.label} />}
+            {question && (
+              <article class="card">
+                <h2>
+                  <bdi>{question.text}</bdi>
+                </h2>
+                {question.result ? (
+                  <ResultOf question={question} result={question.result} />
+                ) : (
+                  <>
+                    <ol class="asked">
+                      {question.choices.map((choice) => (
+                        <li key={choice}>
+                          <bdi>{choice}</bdi>
+                        </li>
+                      ))}
+                    </ol>
+                    <p class="many">
+                      {t("teach.answered", {
+                        n: answered,
+                        all: Math.max(answered, seats.value?.present ?? 0),
+                      })}
+                    </p>
+                  </>
+                )}
+                {question.state === "open" && question.deadline !== null && (
+                  <Countdown endsAt={question.deadline} />
+                )}
+              </article>
+            )}
+            <HowToJoin large={!page && !state.shared && !question} />
+            <p>{t("teach.present", { n: seats.value?.present ?? 0 })}</p>
+          </aside>
+        </main>
+      )}
+      {!state && link.value === "open" && (
+        <main class="nothing">
+          <h1>{t("lesson.none")}</h1>
+        </main>
+      )}
+    </div>
+  );
+}
+
+function KeepCode() {
+  useSignalEffect(() => {
+    // A class that begins or ends changes the code.
+    void lesson.value?.session;
+    if (lesson.value && !lesson.value.ended && join.peek() === null) void refresh();
+  });
+  return null;
+}
+
+setInterval(() => void refresh(), 60_000);
+speakFirst();
+Object.assign(globalThis, { lessonState: () => lesson.peek() });
+const root = document.getElementById("page");
+if (root) {
+  render(
+    <>
+      <Board />
+      <KeepCode />
+    </>,
+    root,
+  );
+}
+void start("board");
