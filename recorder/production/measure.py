@@ -87,6 +87,7 @@ def check(path: Path) -> Checked:
         duration = (container.duration or 0) / av.time_base
         for stream in container.streams.video:
             stream.thread_type = "AUTO"
+            stream.codec_context.options = {"err_detect": "explode"}
         streams = [s for s in container.streams if s.type in frames]
         packets = container.demux(streams)
         while True:
@@ -102,9 +103,12 @@ def check(path: Path) -> Checked:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 ends[kind] = max(ends[kind], float(end))
             try:
-                frames[kind] += len(list(packet.decode()))
+                decoded = list(packet.decode())
             except av.error.FFmpegError:
                 errors += 1
+                continue
+            frames[kind] += len(decoded)
+            errors += sum(bool(getattr(frame, "is_corrupt", False)) for frame in decoded)
     return Checked(
         duration, ends["video"], ends["audio"], frames["video"], frames["audio"], chapters, errors
     )

@@ -66,7 +66,8 @@ class PictureCapture:
 
     def packets(self, frame: VideoFrame, t: int) -> list[feed.FeedPacket]:
         """Encodes a picture of time `t` (µs of CLOCK_BOOTTIME), or leaves it out."""
-        if t <= self._sent or (t - self._sent < US * 0.9 and self._unchanged(frame)):
+        unchanged = self._unchanged(frame)
+        if t <= self._sent or (unchanged and t - self._sent < US * 0.9):
             return []
         if self._start is None:
             self._start = t
