@@ -101,12 +101,15 @@ class Crew:
         if self._program is None:
             self._make_program()
         assert self._program is not None
+        self._run_program(self._program)
+
+    def _run_program(self, program: FeedChild) -> None:
         self._program_began = asyncio.get_running_loop().time()
         try:
-            self._program.start()
+            program.start()
         except OSError as error:
             log.warning("the program does not start: %s", error)
-            self._program_ended(self._program, -1)
+            self._program_ended(program, -1)
 
     def _start_watch(self) -> None:
         if self._ending:
@@ -205,8 +208,10 @@ class Crew:
         return sum(_size(path) for path in paths)
 
     def end(self) -> None:
-        """No child is started any more."""
+        """No child is started any more, but a program that has its queue already."""
         self._ending = True
+        if self._program is not None and self._program.pid is None:
+            self._run_program(self._program)
 
     async def leave(self) -> None:
         """Lets the program close its part, as far as that goes quickly."""

@@ -29,6 +29,7 @@ class Outcome:
 async def finish(recorder: Recorder, end: float, lag: float) -> Outcome:
     """Ends the recording at class second `end`. Never raises for what one part of it cannot do."""
     recording, crew = recorder.recording, recorder.crew
+    recorder.end = end
     crew.end()
     if not any(marker.kind == "end" for marker in recording.markers()):
         await recorder.mark("end", end)
@@ -70,13 +71,13 @@ def _measured(recorder: Recorder) -> dict[str, Any]:
 async def _lecture(recorder: Recorder) -> str | None:
     """Waits for the program, or has production make the lecture. Returns what went wrong."""
     recording, crew = recorder.recording, recorder.crew
-    if crew.has_program:
-        await _wait_for_program(recorder)
-    if recording.lecture.exists() or (crew.program_state == "off" and not recorder.renders):
-        return None
     folder = recording.folder
     if not any(folder.glob("tracks/*/*.m*")):
         return "nothing was recorded: no source delivered anything"
+    if crew.has_program:
+        await _wait_for_program(recorder)
+    if recording.lecture.exists() or not recorder.renders:
+        return None
     log.info("the lecture is made whole from its parts and the tracks")
     process = await asyncio.create_subprocess_exec(
         sys.executable,

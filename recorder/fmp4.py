@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+SUFFIXES = (".mp4", ".mov")
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"mvex", b"traf"}
 _MAX_HEADER = 16 * 1024 * 1024
 

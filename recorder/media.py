@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,9 +10,19 @@ if TYPE_CHECKING:
     import av
     from av.stream import Stream
 
-_MP4_CODECS = frozenset(
-    {"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"}
-)
+# What each kind of file can hold, in the order of preference. QuickTime files are fragmented like
+# MP4 and take the sound of telephones and the pictures of USB cameras; Matroska takes the rest.
+_HOLDS = {
+    "mp4": {"h264", "hevc", "av1", "vp9", "aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"},
+    "mov": {"h264", "hevc", "aac", "mp3", "ac3", "eac3", "alac", "mjpeg"}
+    | {"pcm_alaw", "pcm_mulaw", "pcm_s16le", "pcm_s16be"},
+}
+
+
+def extension(streams: Sequence[MediaStream]) -> str:
+    """The kind of file that can hold all of these streams: `mp4`, `mov` or `mkv`."""
+    codecs = {stream.codec for stream in streams}
+    return next((kind for kind, held in _HOLDS.items() if codecs <= held), "mkv")
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,6 @@ class MediaStream:
     rate: int = 0
     channels: int = 0
     template: Stream | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def extension(self) -> str:
-        return "mp4" if self.codec in _MP4_CODECS else "mkv"
 
 
 @dataclass(slots=True)

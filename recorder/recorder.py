@@ -62,6 +62,7 @@ class Recorder:
         self.state: RecorderState = "starting"
         self.layout = str(manifest.layout)
         self.held: float | None = None
+        self.end: float | None = None  # class seconds, once it is decided
         self.error: str | None = None
         self.tracks: dict[str, Track] = {}
         self.sources: dict[str, Source] = {}
@@ -320,7 +321,7 @@ class Recorder:
             recording=self.recording.id,
             session=self.manifest.session,
             pid=os.getpid(),
-            duration_s=round(self.now(), 3),
+            duration_s=round(self.now() if self.end is None else self.end, 3),
             first_frame_ms=self._first_frame_ms,
             layout=self.layout,
             held=self.held is not None,

@@ -70,7 +70,7 @@ def verify(folder: Path, *, decode: bool = False) -> Report:
         total = 0.0
         for _, path in segment_files(track):
             report.files += 1
-            found = fmp4.scan(path) if path.suffix == ".mp4" else None
+            found = fmp4.scan(path) if path.suffix in fmp4.SUFFIXES else None
             if found is not None and found.sound < found.size:
                 lost = found.size - found.sound
                 report.problems.append(f"{_name(path)}: {lost} bytes at its end are torn")
@@ -142,7 +142,7 @@ def _free(path: Path) -> Path:
 
 def _repair(path: Path, report: Report) -> float:
     """Repairs one segment. Returns how many seconds of it are readable."""
-    if path.suffix != ".mp4":
+    if path.suffix not in fmp4.SUFFIXES:
         length, problem = _read(path)
         if length == 0.0:
             report.problems.append(f"{_name(path)}: {problem or 'it is empty'}")

@@ -1,6 +1,7 @@
 """Segments: the crash-safe files of a track, and the syncer that makes them durable.
 
-A segment is a fragmented MP4 (Matroska where MP4 cannot hold the codec) whose packets carry class
+A segment is a fragmented MP4 (QuickTime or Matroska where MP4 cannot hold the codec) whose packets
+carry class
 time. Each fragment of a tenth of a second reaches the kernel as soon as it is whole, and the disk
 within a second, so that a killed process or a power cut takes no more than that.
 """
@@ -45,7 +46,7 @@ _MATROSKA_IDS = {
     "mp3": b"A_MPEG/L3",
     "pcm_s16le": b"A_PCM/INT/LIT",
 }
-_NAME = re.compile(r"(\d{6})\.(mp4|mkv)")
+_NAME = re.compile(r"(\d{6})\.(mp4|mov|mkv)")
 
 
 class SegmentError(Exception):
@@ -191,7 +192,7 @@ class SegmentWriter:
             }
         self._tick = 1000 if matroska else 100
         self._container: OutputContainer = av.open(
-            str(path), "w", format="matroska" if matroska else "mp4", options=options
+            str(path), "w", format="matroska" if matroska else path.suffix[1:], options=options
         )
         try:
             self._streams = [_add(self._container, stream, matroska) for stream in streams]
@@ -259,7 +260,7 @@ def next_number(folder: Path) -> int:
 
 def span(path: Path) -> tuple[float, float] | None:
     """Class seconds of a segment's beginning and end; None when nothing in it is readable."""
-    if path.suffix == ".mp4":
+    if path.suffix in fmp4.SUFFIXES:
         found = fmp4.scan(path)
         if found.start is None or found.stop is None:
             return None

@@ -134,6 +134,6 @@ class ControlServer:
             status = await self._handle(str(name), dict(args))
         except RecorderError as error:
             return {"id": number, "ok": False, "error": str(error)}
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {"id": number, "ok": False, "error": "the request is not understood"}
         return {"id": number, "ok": True, "status": status.model_dump(mode="json")}

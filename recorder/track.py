@@ -16,7 +16,7 @@ from av.error import InvalidDataError
 from recorder import fmp4
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
-from recorder.media import MediaStream, Sample, describe, needs_header
+from recorder.media import MediaStream, Sample, describe, extension, needs_header
 from recorder.recording import Recording, SourceSpec, sync_directory
 from recorder.segments import SegmentError, SegmentWriter, Syncer, next_number, segment_files, span
 from recorder.sources import SourceState
@@ -195,8 +195,8 @@ class Track:
             self.streams[sample.stream] = replace(stream, extradata=annex_b(sets))
 
     def _next_segment(self) -> SegmentWriter:
-        extension = "mp4" if all(s.extension == "mp4" for s in self.streams) else "mkv"
-        path = self._folder / f"{next_number(self._folder):06d}.{extension}"
+        number = next_number(self._folder)
+        path = self._folder / f"{number:06d}.{extension(self.streams)}"
         self._started = set()
         self._writer = SegmentWriter(path, self.streams, self._syncer)
         return self._writer
@@ -311,7 +311,7 @@ def trim(folder: Path, end: float) -> None:
         changed = True
         if found[0] >= end:
             path.unlink()
-        elif path.suffix == ".mp4":
+        elif path.suffix in fmp4.SUFFIXES:
             cut = min(part.offset for part in fmp4.scan(path).fragments if part.stop > end)
             keep = [part for part in fmp4.scan(path).fragments if part.start < end]
             with path.open("r+b") as file:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from recorder import fmp4
-from recorder.media import MediaStream, Sample
+from recorder.media import MediaStream, Sample, extension
 from recorder.segments import (
     SegmentError,
     SegmentWriter,
@@ -87,10 +87,14 @@ def test_a_kill_takes_less_than_a_second(tmp_path: Path, moving: bool) -> None:
     assert found is not None and found[1] > 110.0 - 0.5
 
 
-def test_sound_that_mp4_cannot_hold_goes_to_matroska(tmp_path: Path, syncer: Syncer) -> None:
-    stream = MediaStream("audio", "pcm_s16le", rate=8000, channels=1)
-    assert stream.extension == "mkv"
-    path = tmp_path / "000001.mkv"
+@pytest.mark.parametrize(("codec", "kind"), [("pcm_s16le", "mov"), ("vp8", "mkv")])
+def test_what_mp4_cannot_hold_goes_elsewhere(
+    tmp_path: Path, syncer: Syncer, codec: str, kind: str
+) -> None:
+    media: Any = "video" if codec == "vp8" else "audio"
+    stream = MediaStream(media, codec, width=320, height=180, rate=8000, channels=1)
+    assert extension([stream]) == kind
+    path = tmp_path / f"000001.{kind}"
     writer = SegmentWriter(path, [stream], syncer)
     for number in range(100):
         at = 7_000_000 + number * 20_000
