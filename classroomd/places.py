@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -20,7 +21,8 @@ class PlaceError(Exception):
 def run_dir(config: RoomConfig) -> Path:
     """The room's folder for sockets, readable by its owner only. Raises PlaceError.
 
-    It lies in `$CLASSROOMD_RUN_DIR`, /run/classroomd, or the user's own run folder.
+    It lies in `$CLASSROOMD_RUN_DIR`, /run/classroomd, or the user's own run folder, and is named
+    after the room and its state folder: two rooms that are called the same stay apart.
     """
     given = os.environ.get("CLASSROOMD_RUN_DIR")
     user = os.environ.get("XDG_RUNTIME_DIR")
@@ -33,8 +35,10 @@ def run_dir(config: RoomConfig) -> Path:
     else:
         folder = Path(f"/tmp/classroomd-{os.geteuid()}")  # noqa: S108 - checked for its owner below
     private_folder(folder)
-    private_folder(folder / config.room.id)
-    return folder / config.room.id
+    state = hashlib.sha256(os.fsencode(config.storage.state.absolute())).hexdigest()[:6]
+    room = folder / f"{config.room.id}-{state}"
+    private_folder(room)
+    return room
 
 
 def private_folder(folder: Path) -> None:
