@@ -15,10 +15,12 @@ _CLASSES = {
     "moodle": "Moodle",
     "nextcloud": "Nextcloud",
     "opencast": "Opencast",
+    "peertube": "PeerTube",
     "s3": "S3",
     "sftp": "Sftp",
     "tus": "Tus",
     "webdav": "WebDav",
+    "youtube": "YouTube",
 }
 
 

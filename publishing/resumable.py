@@ -1,0 +1,63 @@
+"""The resumable upload that Google defined and PeerTube took over: `Content-Range` and 308.
+
+A session has an address. `PUT` with `bytes */N` asks how far it is; 308 with `Range: bytes=0-K`
+answers; the last piece is answered with what became of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from publishing.products import Product
+from publishing.shipment import Shipment
+from publishing.target import ErrorKind, TargetError
+
+UNIT = 256 << 10
+Ask = Callable[..., Awaitable[httpx.Response]]
+
+
+async def resume(
+    ask: Ask, url: str, shipment: Shipment, product: Product, *, chunk: int
+) -> httpx.Response | None:
+    """Send what is missing; the last answer, or None when the session is no longer known.
+
+    `ask` is `Web.ask` with the credentials in it. `chunk` is rounded to 256 KiB, which Google
+    demands of every piece but the last.
+    """
+    chunk = max(UNIT, chunk // UNIT * UNIT)
+    answer = await ask(
+        "PUT",
+        url,
+        ok=(200, 201, 308, 404, 410),
+        headers={"content-range": f"bytes */{product.size}", "content-length": "0"},
+    )
+    while answer.status_code == 308:
+        offset = _offset(answer)
+        shipment.at(product, offset)
+        if offset >= product.size:
+            raise TargetError(ErrorKind.RETRY, "The platform has every byte but does not finish.")
+        length = min(chunk, product.size - offset)
+        answer = await ask(
+            "PUT",
+            url,
+            ok=(200, 201, 308, 404, 410),
+            content=shipment.pieces(product, offset, length),
+            headers={
+                "content-range": f"bytes {offset}-{offset + length - 1}/{product.size}",
+                "content-length": str(length),
+                "content-type": product.media_type,
+            },
+        )
+    if answer.status_code in (404, 410):
+        return None
+    shipment.at(product, product.size)
+    return answer
+
+
+def _offset(answer: httpx.Response) -> int:
+    """Bytes that are there; a 308 without `Range` says that there are none."""
+    told = re.search(r"0-(\d+)$", answer.headers.get("range", ""))
+    return int(told[1]) + 1 if told else 0
