@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import importlib.util
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import httpx
@@ -21,24 +19,16 @@ from controller.settings import AuthSettings, TokenSpec, UserSpec
 from controller.state import AccessRole
 from dashboard.app import create_app
 
-HERE = Path(__file__).parent
+sys.path.insert(0, str(Path(__file__).parent))
+
+from pretend_room import PretendRoom
+
 PINS = {
     AccessRole.STUDENT: "1111",
     AccessRole.INSTRUCTOR: "2222",
     AccessRole.TECHNICIAN: "3333",
     AccessRole.ADMIN: "correct horse battery staple",
 }
-
-
-def _load(name: str) -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -56,7 +46,7 @@ def auth(monkeypatch: pytest.MonkeyPatch) -> AuthSettings:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Any:
-    return _load("pretend_room").PretendRoom(tmp_path / "recordings")
+    return PretendRoom(tmp_path / "recordings")
 
 
 @pytest.fixture
@@ -65,6 +55,8 @@ def built_pages(tmp_path: Path) -> Path:
     (pages / "assets").mkdir(parents=True)
     (pages / "panel.html").write_text("<!doctype html><title>panel</title>")
     (pages / "recordings.html").write_text("<!doctype html><title>recordings</title>")
+    for name in ("tablet.html", "board.html", "tablet.webmanifest", "tablet-sw.js"):
+        (pages / name).write_text(f"<!doctype html><title>{name}</title>")
     (pages / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     script = "let a=1;" * 300
     (pages / "assets" / "panel-abc.js").write_text(script)

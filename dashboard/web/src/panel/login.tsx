@@ -1,7 +1,7 @@
 // Signing in: a number pad for fingers and keyboards, or a name with its password.
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { t } from "../i18n";
 import { lock, me, signIn } from "../room/store";
@@ -82,18 +82,15 @@ type Attempt = (secret: { pin: string } | { name: string; password: string }) =>
 
 function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
   const pin = useSignal("");
-  const busy = useSignal(false);
+  const before = useRef<Promise<unknown>>(Promise.resolve());
 
-  const enter = async () => {
-    if (pin.value === "" || busy.value || locked) return;
-    busy.value = true;
+  const enter = () => {
+    if (pin.value === "" || locked) return undefined;
     const typed = pin.value;
     pin.value = "";
-    try {
-      await attempt({ pin: typed });
-    } finally {
-      busy.value = false;
-    }
+    // Quick fingers may be ahead of the room: one PIN after the other is tried.
+    before.current = before.current.then(() => attempt({ pin: typed }));
+    return before.current;
   };
   const press = (key: string) => {
     if (key === "enter") return enter();

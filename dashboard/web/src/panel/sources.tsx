@@ -48,6 +48,8 @@ function Picture({ source }: { source: SourceView }) {
   const stale = useComputed(() => beat.value - newest.value > OLD_S);
   const name = said(`source.${source.role}`, source.id);
   const trouble = source.state === "lost" || source.state === "failed";
+  const moving = address.value !== null && !stale.value;
+  const mark = trouble ? "bad" : !shown ? "off" : moving ? "good" : "busy";
   return (
     <figure class={`picture is-${source.state}`}>
       {address.value !== null && shown ? (
@@ -65,7 +67,7 @@ function Picture({ source }: { source: SourceView }) {
         </div>
       )}
       <figcaption>
-        <span class={`mark ${trouble ? "bad" : shown && !stale.value ? "good" : "off"}`} aria-hidden="true" />
+        <span class={`mark ${mark}`} aria-hidden="true" />
         <bdi>{name}</bdi>
         {address.value !== null && shown && (trouble || stale.value) && (
           <strong class="picture-trouble">

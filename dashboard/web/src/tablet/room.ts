@@ -145,6 +145,7 @@ function obey(message: FromRoom): void {
       roomName.value = message.room;
       hostHere.value = message.host;
       link.value = "open";
+      problem.value = "";
       delay = 300;
       samples = [];
       for (let n = 0; n < 3; n++) setTimeout(ping, n * 150);
@@ -191,7 +192,8 @@ function obey(message: FromRoom): void {
 
 function show(): void {
   const state = replica.state;
-  lesson.value = state && { ...state };
+  // Parts of the page are drawn again only when what they are given is another object.
+  lesson.value = state && { ...state, questions: state.questions.map((one) => ({ ...one })) };
   const page = state?.page ?? null;
   const early = (state?.show_at ?? 0) - roomNow();
   clearTimeout(turning);

@@ -2,6 +2,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 import { link } from "../room/store";
 import { Icon } from "./icons";
 
@@ -22,6 +23,10 @@ interface Props {
 
 export function Button(props: Props) {
   const busy = useSignal(false);
+  const box = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (props.autofocus) box.current?.focus();
+  }, []);
   const press = async () => {
     if (busy.value) return;
     const done = props.act();
@@ -36,6 +41,7 @@ export function Button(props: Props) {
   const cut = !props.local && link.value !== "open";
   return (
     <button
+      ref={box}
       type="button"
       class={`button ${props.kind ?? "plain"} ${props.class ?? ""}`}
       onClick={() => void press()}

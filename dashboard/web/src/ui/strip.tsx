@@ -90,9 +90,9 @@ export function StateStrip() {
       <div class="strip-class">
         {running && session.value !== null && signedIn.value ? (
           <>
-            <span class="strip-title">
+            <h1 class="strip-title">
               <bdi>{session.value.title}</bdi>
-            </span>
+            </h1>
             <PlannedEnd />
           </>
         ) : (

@@ -1,0 +1,472 @@
+"""The wall panel in a real browser, over a room that the test holds in any state."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from browsing import PANEL, PHONE, PIN, Open, Served, Watched, sign_in
+from playwright.async_api import Page, expect
+
+from controller.state import Alarm
+from devices.model import Health
+
+LANGUAGES = ("en", "fr", "es", "ar", "ru", "zh")
+
+
+async def _start(page: Page) -> None:
+    await page.click(".start")
+    await page.wait_for_selector(".strip.is-live")
+
+
+def _trouble(room: Any) -> None:
+    room.devices[1].health = Health.OFFLINE
+    room.devices[1].detail = "no reply for 12 s"
+    room.sources[0].state = "lost"
+    room.alarms = [
+        Alarm(
+            id=kind,
+            severity="warning",
+            who="instructor",
+            text="Text of the room.",
+            remedy="",
+            since=datetime.now(UTC),
+            subject="projector",
+        )
+        for kind in ("device.projector", "recorder.source_lost.front", "class.overtime")
+    ]
+    room.tell()
+
+
+# --- signing in ----------------------------------------------------------------------------------
+
+
+async def test_the_pin_is_typed_with_fingers_or_keys(served: Served, open_page: Open) -> None:
+    page = (await open_page(served.url, has_touch=True)).page
+    await page.wait_for_selector(".pin-pad")
+    for digit in PIN[:3]:
+        await page.locator(".pin-pad button", has_text=digit).tap()
+    await expect(page.locator(".dot.full")).to_have_count(3)
+    await page.get_by_label("Delete the last digit").tap()
+    await expect(page.locator(".dot.full")).to_have_count(2)
+    await page.keyboard.type(PIN[2:])
+    await page.get_by_label("Sign in").tap()
+    await expect(page.locator(".start")).to_be_visible()
+
+
+async def test_a_wrong_pin_says_so_and_a_locked_pad_says_how_long(
+    served: Served, open_page: Open
+) -> None:
+    page = (await open_page(served.url)).page
+    await page.wait_for_selector(".pin-pad")
+    note = page.locator(".login-note")
+    await page.keyboard.type("0000\n")
+    await expect(note).to_contain_text("not known")
+    for _ in range(4):
+        await expect(page.locator(".dot.full")).to_have_count(0)
+        await page.keyboard.type("0000\n")
+    await expect(note).to_contain_text("Wait")
+    await expect(page.locator(".pin-pad button").first).to_be_disabled()
+
+
+async def test_name_and_password_sign_in_too(served: Served, open_page: Open) -> None:
+    page = (await open_page(served.url)).page
+    await page.get_by_role("button", name="Use name and password").click()
+    await page.get_by_label("Name").fill("Tech")
+    await page.get_by_label("Password").fill("a long password")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".start")).to_be_visible()
+
+
+async def test_a_locked_panel_tells_the_state_but_not_the_class(
+    panel: Watched, served: Served, open_page: Open
+) -> None:
+    await panel.page.fill(".hero-form input", "Staff appraisal")
+    await _start(panel.page)
+    other = (await open_page(served.url)).page
+    await expect(other.locator(".strip.is-live")).to_be_visible()
+    await expect(other.locator(".strip-time")).to_have_text(re.compile(r"^00:00:\d\d$"))
+    assert "appraisal" not in await other.content()
+
+
+async def test_a_student_finds_recordings_and_no_buttons(served: Served, open_page: Open) -> None:
+    page = (await open_page(served.url)).page
+    await page.wait_for_selector(".pin-pad")
+    await page.keyboard.type("1357\n")
+    await page.get_by_role("link", name="Recordings").click()
+    await expect(page.get_by_role("heading", name="Recordings")).to_be_visible()
+
+
+async def test_the_panel_locks_when_asked(panel: Watched) -> None:
+    await panel.page.get_by_label("Lock the panel").click()
+    await expect(panel.page.locator(".pin-pad")).to_be_visible()
+
+
+# --- a class -------------------------------------------------------------------------------------
+
+
+async def test_one_touch_starts_a_class(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await page.get_by_role("button", name="Start class").click()
+    await expect(page.locator(".strip-word")).to_have_text("Recording")
+    call, actor, asked = room.calls[0]
+    assert (call, actor.door, asked["title"]) == ("start", "panel", None)
+    await expect(page.locator(".device", has_text="Projector").first).to_contain_text(
+        "Warming up, "
+    )
+
+
+async def test_title_and_length_are_taken_when_given(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await page.get_by_label("Class title").fill("Optics, lecture 4")
+    await page.get_by_role("button", name="45 min").click()
+    await _start(page)
+    assert room.calls[0][2]["title"] == "Optics, lecture 4"
+    await expect(page.locator(".strip-title")).to_have_text("Optics, lecture 4")
+    await expect(page.locator(".strip-until")).to_contain_text("45 minutes left")
+
+
+async def test_a_press_is_answered_before_the_room_is(panel: Watched, room: Any) -> None:
+    page = panel.page
+    go = asyncio.Event()
+    obey = room.start_class
+
+    async def slowly(actor: Any, **asked: Any) -> Any:
+        await go.wait()
+        return await obey(actor, **asked)
+
+    room.start_class = slowly
+    start = page.locator(".start")
+    busy = await start.evaluate(
+        "button => { button.click(); return new Promise(next => requestAnimationFrame(() =>"
+        " next(button.getAttribute('aria-busy')))) }"
+    )
+    assert busy == "true", "the button shows the press in the next frame"
+    await start.evaluate("button => button.click()")
+    go.set()
+    await page.wait_for_selector(".strip.is-live")
+    assert [call for call, *_ in room.calls] == ["start"], "a second press asks nothing twice"
+
+
+async def test_pictures_move_and_sound_moves(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await _start(page)
+    picture = page.locator(".picture img").first
+    first = await picture.get_attribute("src")
+    await expect(picture).not_to_have_attribute("src", first or "")
+    assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
+    meter = page.get_by_role("meter")
+    room.level(lectern=-70.0)
+    await expect(meter).to_have_attribute("aria-valuetext", "Silent")
+    room.level(lectern=-12.0)
+    await expect(meter).to_have_attribute("aria-valuetext", "Good")
+    await expect(meter).to_have_attribute("aria-valuenow", "-12")
+
+
+async def test_a_pause_says_that_nothing_is_saved_and_shows_no_picture(panel: Watched) -> None:
+    page = panel.page
+    await _start(page)
+    await page.wait_for_selector(".picture img")
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator(".strip")).to_contain_text("Nothing is saved")
+    await expect(page.locator(".picture img")).to_have_count(0)
+    await expect(page.get_by_role("status").filter(has_text="Paused. Nothing")).to_have_count(1)
+    await page.get_by_role("button", name="Resume").click()
+    await expect(page.locator(".strip-word")).to_have_text("Recording")
+
+
+async def test_layouts_and_more_time(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await _start(page)
+    choice = page.get_by_role("button", name="Side by side")
+    await choice.click()
+    await expect(choice).to_have_attribute("aria-pressed", "true")
+    await page.get_by_role("button", name="Extend by 15 minutes").click()
+    await expect(page.locator(".strip-until")).to_contain_text("15 minutes left")
+
+
+async def test_end_names_the_consequences_and_can_be_taken_back(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await _start(page)
+    end = page.locator(".action-end")
+    await end.focus()
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="End this class?")
+    await expect(dialog).to_contain_text("The recording stops")
+    await expect(dialog).to_contain_text("10 seconds to undo")
+    await expect(page.get_by_role("button", name="Keep teaching")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_be_hidden()
+    await expect(end).to_be_focused()
+    assert room.session.state == "live"
+    await end.click()
+    await dialog.get_by_role("button", name="End class").click()
+    await expect(page.locator(".strip-word")).to_have_text("Ending")
+    await expect(page.locator(".picture img").first).to_be_visible()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.locator(".strip-word")).to_have_text("Recording")
+
+
+async def test_after_the_end_the_lecture_is_one_touch_away(panel: Watched, room: Any) -> None:
+    page = panel.page
+    recording = room.record("Optics")
+    await _start(page)
+    await page.locator(".action-end").click()
+    await page.get_by_role("dialog").get_by_role("button", name="End class").click()
+    await page.wait_for_selector(".undo-bar")
+    room.session.recording = recording.id
+    room._undo.cancel()
+    room._ended()
+    room.tell()
+    await expect(page.locator(".last")).to_contain_text("The lecture is ready")
+    href = await page.get_by_role("link", name="Watch").get_attribute("href")
+    assert href == f"/recordings/{recording.id}"
+
+
+async def test_a_device_is_switched_and_shown_as_it_confirms(panel: Watched, room: Any) -> None:
+    page = panel.page
+    row = page.locator(".device", has_text="Display")
+    await page.get_by_role("button", name="Switch Display on").click()
+    await expect(row).to_contain_text("On")
+    room.devices[0].health = Health.OFFLINE
+    room.tell()
+    await expect(row).to_contain_text("Does not answer")
+
+
+async def test_an_alarm_says_what_to_do_and_offers_it(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await _start(page)
+    _trouble(room)
+    alarms = page.locator(".alarm-list")
+    await expect(alarms).to_contain_text(
+        "Projector does not answer. The recording is not affected."
+    )
+    await alarms.get_by_role("button", name="Extend by 5 minutes").click()
+    await expect(page.locator(".strip-until")).to_be_visible()
+    room.alarms = []
+    room.session.recording_error = "No source could be opened."
+    room.session.recording_state = "failed"
+    room.tell()
+    await expect(page.locator(".strip-word")).to_have_text("Not recording")
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator(".strip-word")).to_have_text("Recording")
+
+
+async def test_what_the_room_refuses_is_said_with_its_remedy(panel: Watched, room: Any) -> None:
+    page = panel.page
+    await _start(page)
+    room.session = None
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.get_by_role("alert").first).to_contain_text(
+        "No class is on. Start one first."
+    )
+
+
+# --- the daemon goes away ------------------------------------------------------------------------
+
+
+async def test_the_panel_says_that_the_room_is_gone_and_comes_back_by_itself(
+    panel: Watched, served: Served, room: Any
+) -> None:
+    page = panel.page
+    await _start(page)
+    await page.evaluate("window.sameDocument = true")
+    await served.stop()
+    await expect(page.locator(".strip-word")).to_have_text("No connection")
+    await expect(page.get_by_role("alert")).to_contain_text("A recording that was running goes on")
+    await expect(page.locator(".action-end")).to_be_disabled()
+    room.session.title = "Changed meanwhile"
+    await served.start()
+    await expect(page.locator(".strip-word")).to_have_text("Recording")
+    await expect(page.locator(".strip-title")).to_have_text("Changed meanwhile")
+    assert await page.evaluate("window.sameDocument") is True
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator(".strip-word")).to_have_text("Paused")
+
+
+# --- for everyone --------------------------------------------------------------------------------
+
+
+async def test_the_whole_class_goes_by_keyboard(served: Served, open_page: Open) -> None:
+    page = (await open_page(served.url)).page
+    await sign_in(page)
+    await page.wait_for_selector(".start")
+
+    async def tab_to(name: str) -> None:
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            label = await focused.get_attribute("aria-label") or await focused.inner_text()
+            if label.strip() == name:
+                outline = await focused.evaluate("one => getComputedStyle(one).outlineStyle")
+                assert outline == "solid", "the focus is seen"
+                return
+        pytest.fail(f"{name!r} is not reached by Tab")
+
+    await tab_to("Start class")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".strip.is-live")
+    await tab_to("Pause")
+    await page.keyboard.press("Space")
+    await page.wait_for_selector(".strip.is-paused")
+    await tab_to("End class")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Keep teaching")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".undo-bar")
+    await expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+SCREENS = ("login", "idle", "live", "paused", "alarm", "ask", "undo")
+
+
+async def _walk(page: Page, room: Any, seen: Any) -> None:
+    """Shows the panel in each state and calls `seen(name)` there."""
+    await page.wait_for_selector(".pin-pad")
+    await seen("login")
+    await sign_in(page)
+    await page.wait_for_selector(".start")
+    await seen("idle")
+    await page.click(".start")
+    await page.wait_for_selector(".picture img")
+    room.level(lectern=-14.0)
+    await seen("live")
+    await page.click(".actions .pause")
+    await page.wait_for_selector(".strip.is-paused")
+    await seen("paused")
+    await page.click(".actions .main")
+    await page.wait_for_selector(".strip.is-live")
+    _trouble(room)
+    await page.wait_for_selector(".alarm-list")
+    await seen("alarm")
+    await page.click(".action-end")
+    await page.wait_for_selector("dialog[open]")
+    await seen("ask")
+    await page.click("dialog .danger")
+    await page.wait_for_selector(".undo-bar")
+    await seen("undo")
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "look"),
+    [
+        ("en", PANEL, "light"),
+        ("en", PHONE, "dark"),
+        ("ar", PANEL, "dark"),
+    ],
+)
+async def test_no_barrier_in_any_state(
+    served: Served, open_page: Open, room: Any, language: str, size: tuple[int, int], look: str
+) -> None:
+    page = (await open_page(f"{served.url}/?lang={language}", size=size, look=look)).page
+    found: dict[str, list[str]] = {}
+
+    async def seen(name: str) -> None:
+        await page.wait_for_function("document.getAnimations().every(one => one.playState)")
+        results = await Axe().run(page)
+        found[name] = [
+            f"{one['id']}: {[node['target'] for node in one['nodes']]}"
+            for one in results.response["violations"]
+        ]
+
+    await _walk(page, room, seen)
+    assert found == {name: [] for name in SCREENS}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_language_fits_every_screen(
+    served: Served, open_page: Open, room: Any, language: str
+) -> None:
+    watched = await open_page(f"{served.url}/?lang={language}", size=PHONE)
+    page = watched.page
+    wrong: list[str] = []
+
+    async def seen(name: str) -> None:
+        for width, height in (PHONE, PANEL, (1024, 600)):
+            await page.set_viewport_size({"width": width, "height": height})
+            over = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            cut = await page.evaluate(
+                "[...document.querySelectorAll('.button-text, .strip-word, .device-state')]"
+                ".filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0"
+                " && getComputedStyle(one).display !== 'inline')"
+                ".map(one => one.textContent)"
+            )
+            if over > 0 or cut:
+                wrong.append(f"{name} {width}: {over} px too wide, cut: {cut}")
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+
+    await _walk(page, room, seen)
+    assert not wrong
+    expected = "rtl" if language == "ar" else "ltr"
+    assert await page.evaluate("document.documentElement.dir") == expected
+    assert await page.evaluate("document.documentElement.lang") == language
+
+
+async def test_what_is_touched_is_big_enough(served: Served, open_page: Open, room: Any) -> None:
+    page = (await open_page(served.url)).page
+    small: list[Any] = []
+
+    async def seen(name: str) -> None:
+        small.extend(
+            await page.evaluate(
+                "[...document.querySelectorAll('button, a, input')]"
+                ".map(one => [one.getAttribute('aria-label') || one.textContent,"
+                " Math.round(one.getBoundingClientRect().width),"
+                " Math.round(one.getBoundingClientRect().height)])"
+                ".filter(([, width, height]) => width < 64 || height < 64)"
+            )
+        )
+
+    await _walk(page, room, seen)
+    assert not small
+
+
+async def test_a_language_is_chosen_by_its_own_name_and_kept(panel: Watched) -> None:
+    page = panel.page
+    await page.get_by_label("Language: English").click()
+    await page.get_by_role("button", name="العربية").click()
+    await expect(page.locator(".start")).to_have_text("بدء المحاضرة")
+    assert await page.evaluate("document.documentElement.dir") == "rtl"
+    strip = await page.locator(".strip-state").bounding_box()
+    assert strip and strip["x"] > PANEL[0] / 2, "the state stands where reading begins"
+    await page.reload()
+    await expect(page.locator(".start")).to_have_text("بدء المحاضرة")
+
+
+async def test_light_and_dark_are_chosen_and_kept(panel: Watched) -> None:
+    page = panel.page
+    await page.get_by_label("Light or dark").click()
+    assert await page.evaluate("document.documentElement.dataset.look") == "dark"
+    await page.reload()
+    await page.wait_for_selector(".start")
+    assert await page.evaluate("document.documentElement.dataset.look") == "dark"
+
+
+async def test_nothing_moves_for_who_wants_no_motion(
+    served: Served, open_page: Open, room: Any
+) -> None:
+    page = (await open_page(served.url, reduced_motion="reduce")).page
+    await sign_in(page)
+    await _start(page)
+    await expect(page.locator(".mark.busy").first).to_be_visible()
+    assert await page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_the_panel_asks_nobody_but_the_room(
+    served: Served, open_page: Open, room: Any
+) -> None:
+    watched = await open_page(served.url)
+
+    async def seen(name: str) -> None:
+        return None
+
+    await _walk(watched.page, room, seen)
+    outside = [url for url in watched.asked if not url.startswith((served.url, "blob:", "data:"))]
+    assert not outside
