@@ -17,6 +17,18 @@ Outcome = Literal["confirmed", "queued", "refused", "failed", "replaced"]
 _order = itertools.count()
 
 
+def key_of(request: Request) -> str:
+    """Requests of one key replace each other while they wait."""
+    spec = request.command.spec
+    if request.action == "get":
+        return f"get {request.state}"
+    if spec.coalesce:
+        return spec.coalesce
+    if spec.idempotent:
+        return request.command.name if request.command.kind == "action" else request.state
+    return f"{request.command.name} {id(request)}"
+
+
 @dataclass(eq=False)
 class Item:
     """One request on its way. `done` gets its result once; `first_byte_ms` when it was sent."""
@@ -35,6 +47,15 @@ class Item:
     def is_stop(self) -> bool:
         """Does it end a movement?"""
         return self.priority == STOP
+
+    def mark_sent(self) -> None:
+        """Its first byte is on the wire."""
+        if self.first_byte_ms is None:
+            self.first_byte_ms = round((time.perf_counter() - self.created) * 1000, 3)
+
+    def mark_answered(self) -> None:
+        """Its answer came."""
+        self.reply_ms = round((time.perf_counter() - self.created) * 1000, 3)
 
     def finish(self, outcome: Outcome, detail: str = "") -> None:
         """Tell the caller; a second call does nothing."""

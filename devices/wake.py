@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 
 def magic_packet(mac: str) -> bytes:
@@ -25,3 +28,10 @@ async def wake_on_lan(mac: str, broadcast: str | None = None, port: int = 9) -> 
             sock.sendto(packet, (broadcast or "255.255.255.255", port))
 
     await asyncio.to_thread(send)
+
+
+async def wake_device(options: Mapping[str, Any]) -> None:
+    """Wake the device whose `mac` (and `broadcast`) option says how; never raises."""
+    if mac := options.get("mac"):
+        with suppress(OSError, ValueError):
+            await wake_on_lan(str(mac), options.get("broadcast"))
