@@ -1,9 +1,8 @@
 """Segments: the crash-safe files of a track, and the syncer that makes them durable.
 
 A segment is a fragmented MP4 (QuickTime or Matroska where MP4 cannot hold the codec) whose packets
-carry class
-time. Each fragment of a tenth of a second reaches the kernel as soon as it is whole, and the disk
-within a second, so that a killed process or a power cut takes no more than that.
+carry class time. Each fragment of a tenth of a second reaches the kernel as soon as it is whole,
+and the disk within a second, so that a killed process or a power cut takes no more than that.
 """
 
 from __future__ import annotations

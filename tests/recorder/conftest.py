@@ -251,6 +251,18 @@ def packets(folder: Path, kind: str = "video") -> list[tuple[float, bool]]:
     return found
 
 
+def pictures(path: Path) -> list[av.VideoFrame]:
+    """Decodes what can be decoded: a camera that dies leaves its last packet torn."""
+    found: list[av.VideoFrame] = []
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            try:
+                found += [f for f in packet.decode() if isinstance(f, av.VideoFrame)]
+            except av.error.InvalidDataError:
+                continue
+    return found
+
+
 @pytest.fixture
 def tools() -> Any:
     """The helpers above, for test modules (which cannot import this file)."""

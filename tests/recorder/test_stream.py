@@ -104,8 +104,7 @@ async def test_a_camera_is_copied_with_its_sound(
     assert audio[-1][0] == pytest.approx(video[-1][0], abs=0.3)
     steps = [b - a for (a, _), (b, _) in itertools.pairwise(video)]
     assert min(steps) > 0.03 and max(steps) < 0.05
-    with av.open(str(folder / "000001.mp4")) as container:
-        assert sum(1 for _ in container.decode(video=0)) == len(video)
+    assert len(tools.pictures(folder / "000001.mp4")) == len(video)
     described = made.recording.manifest.tracks["presenter"]["streams"]
     assert [(s["media"], s["codec"]) for s in described] == [("video", "h264"), ("audio", "aac")]
     assert (described[0]["width"], described[0]["height"]) == (320, 180)
@@ -130,8 +129,7 @@ async def test_a_camera_that_is_killed_and_comes_back_in_another_size(
     await made.finish()
     sizes = []
     for path in sorted(made.recording.track("presenter").glob("*.mp4")):
-        with av.open(str(path)) as container:
-            sizes += [frame.width for frame in container.decode(video=0)][:1]
+        sizes += [frame.width for frame in tools.pictures(path)][:1]
     assert sizes == [320, 640]
     [gap] = [m.data for m in made.recording.markers() if m.kind == "gap"]
     assert gap["source"] == "presenter" and gap["to"] > gap["from"]
