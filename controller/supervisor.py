@@ -114,7 +114,7 @@ class RecorderSupervisor:
 
     async def _keep(self) -> None:
         failures = 0
-        while True:
+        while (end := await self._ended()) is None:
             began = asyncio.get_running_loop().time()
             try:
                 self.pid = self._present() or await control.launch(self.folder, self._run_dir)
@@ -124,13 +124,12 @@ class RecorderSupervisor:
                 _log.warning("recorder", recording=self.recording, error=str(error))
             self.pid = None
             if (end := await self._ended()) is not None:
-                self._enter(end)
-                return
+                break
             lasted = asyncio.get_running_loop().time() - began
             failures = 1 if lasted > STEADY_S else failures + 1
             if self.wanted.finish and failures >= GIVE_UP:
-                self._enter("failed")
-                return
+                end = "failed"
+                break
             self.restarts += 1
             _log.warning("recorder_lost", recording=self.recording, restarts=self.restarts)
             self._enter("restarting")
@@ -138,6 +137,7 @@ class RecorderSupervisor:
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.0 if failures == 1 else min(10, 2 ** (failures - 3))):
                     await self._nudge.wait()
+        self._enter(end)
 
     def _present(self) -> int | None:
         """The process that writes this recording already, announced or just starting."""
