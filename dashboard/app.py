@@ -25,6 +25,8 @@ from dashboard.api import (
     deliveries,
     devices,
     events,
+    hls,
+    live,
     login,
     recordings,
     session,
@@ -35,6 +37,7 @@ from dashboard.api import (
 from dashboard.auth import Authenticator, anyone
 from dashboard.room import Technician
 from devices.tablets.decks import MAX_BYTES
+from streaming.live import LiveRoom
 
 API = "/api/v1"
 OPENAPI = "/api/openapi.json"
@@ -123,6 +126,7 @@ def create_app(
     app.state.classroom = classroom
     app.state.tablets = students
     app.state.authenticator = authenticator or Authenticator(auth, secret_key)
+    app.state.live = LiveRoom(secret_key)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
     problems.install(app)
@@ -136,6 +140,8 @@ def create_app(
         events,
         tablets,
         tablet_socket,
+        live,
+        hls,
     ):
         app.include_router(part.router, prefix=API)
     _install_probes(app, classroom)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from streaming.boxes import BoxError, Run, Track, parse_moof, parse_moov
 
 MAX_BOX = 64 * 1024 * 1024
 READ_BYTES = 1024 * 1024
+LONG_FILE = 512 * 1024
+SEGMENT_NAME = re.compile(r"\d{6}\.mp4")
 _KEPT = {b"ftyp", b"moov", b"moof", b"mdat"}
 
 
@@ -109,6 +112,10 @@ class FragmentReader:
             self._buffer.clear()
         return pieces
 
+    def move(self, position: int) -> None:
+        """The next bytes come from `position` of the file, where a fragment begins."""
+        self._position = position
+
     def _next(self) -> tuple[bytes, bytes, int] | None:
         """The next whole box that matters: its type, its bytes and where it began."""
         while True:
@@ -158,10 +165,22 @@ class FragmentReader:
         return None
 
 
+def box_at(handle: int, offset: int, end: int) -> tuple[bytes, int] | None:
+    """Type and length of the whole box at `offset` of an open file; None when there is none."""
+    head = os.pread(handle, 16, offset)
+    if len(head) < 8:
+        return None
+    length, kind = struct.unpack_from(">I4s", head)
+    if length == 1 and len(head) == 16:
+        length = struct.unpack_from(">Q", head, 8)[0]
+    return (kind, length) if length >= 8 and offset + length <= end else None
+
+
 class Tail:
     """Follows the file at `path` through growth, replacement and removal.
 
-    Reads are short and come from the page cache, so they are made on the event loop.
+    It begins at the last key frame of a file that is long already. Reads are short and come from
+    the page cache, so they are made on the event loop.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,10 +189,6 @@ class Tail:
         self._identity: tuple[int, int] | None = None
         self._offset = 0
         self._reader = FragmentReader()
-
-    @property
-    def open(self) -> bool:
-        return self._handle is not None
 
     @property
     def damaged(self) -> str | None:
@@ -187,14 +202,42 @@ class Tail:
             return pieces  # a file that is gone may still be open, and shows what it had
         # The writer had finished the old file before the new one came: its last bytes are there.
         pieces += self._more()
+        first = self._handle is None
         self.close()
         with contextlib.suppress(OSError):
             self._handle = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             stat = os.fstat(self._handle)
             self._identity = (stat.st_dev, stat.st_ino)
             self._offset, self._reader = 0, FragmentReader()
+            if first and stat.st_size > LONG_FILE:
+                pieces += self._near_end(self._handle, stat.st_size)
             pieces += self._more()
         return pieces
+
+    def _near_end(self, handle: int, size: int) -> list[Piece]:
+        """The init segment; the next bytes read are those of the last fragment with a key frame."""
+        moofs: list[tuple[int, int]] = []
+        header, offset = b"", 0
+        while (box := box_at(handle, offset, size)) is not None:
+            kind, length = box
+            if kind == b"moof":
+                moofs.append((offset, length))
+            elif kind in (b"ftyp", b"moov") and length <= MAX_BOX:
+                header += os.pread(handle, length, offset)
+            offset += length
+        pieces = self._reader.feed(header)
+        init = self._reader.init
+        if init is None:
+            return pieces
+        for at, length in reversed(moofs):
+            with contextlib.suppress(BoxError):
+                runs = parse_moof(os.pread(handle, length, at), init.tracks)
+                if fragment(b"", runs, init.has_video, at).sync:
+                    self._offset = at
+                    self._reader.move(at)
+                    return pieces
+        self._reader = FragmentReader()
+        return []
 
     def _look(self) -> tuple[int, int] | None:
         try:
@@ -220,3 +263,42 @@ class Tail:
         if self._handle is not None:
             os.close(self._handle)
         self._handle = self._identity = None
+        self._offset = 0
+
+
+class TrackTail:
+    """Follows a recorded source: the newest of the numbered segments in its track folder."""
+
+    LOOK_EVERY = 10
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._tail: Tail | None = None
+        self._turn = 0
+
+    def read(self) -> list[Piece]:
+        """What has been added since the last call, across segments."""
+        self._turn -= 1
+        newest = None
+        if self._turn < 0 or self._tail is None:
+            self._turn = self.LOOK_EVERY
+            newest = self._newest()
+        pieces = self._tail.read() if self._tail else []
+        if newest is not None and (self._tail is None or self._tail.path != newest):
+            if self._tail is not None:
+                pieces += self._tail.read()
+                self._tail.close()
+            self._tail = Tail(newest)
+            pieces += self._tail.read()
+        return pieces
+
+    def _newest(self) -> Path | None:
+        with contextlib.suppress(OSError):
+            names = [path for path in self.folder.iterdir() if SEGMENT_NAME.fullmatch(path.name)]
+            return max(names, default=None)
+        return None
+
+    def close(self) -> None:
+        if self._tail is not None:
+            self._tail.close()
+            self._tail = None

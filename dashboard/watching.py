@@ -1,0 +1,77 @@
+"""The class that a caller may watch, looked up for every live route."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from controller.classroom import Classroom
+from controller.errors import ClassroomError
+from controller.state import AccessRole, SessionState
+from dashboard.auth import Identity, anyone
+from dashboard.problems import ProblemError
+from recorder.recording import RecordingError
+from streaming.access import may_watch
+from streaming.live import LiveClass, LiveRoom
+
+LINK_COOKIE = "classroomd_live"
+
+Caller = Annotated[Identity | None, anyone]
+State = Literal["off", "live", "paused", "ended"]
+
+
+def live_room(connection: HTTPConnection) -> LiveRoom:
+    """The app's live streams."""
+    found = connection.app.state.live
+    assert isinstance(found, LiveRoom)
+    return found
+
+
+Live = Annotated[LiveRoom, Depends(live_room)]
+
+
+def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, key: str | None) -> bool:
+    """Whether `caller`, or someone with the link's `key`, may watch."""
+    return may_watch(
+        one.visibility,
+        staff=caller is not None and caller.may(AccessRole.INSTRUCTOR),
+        signed_in=caller is not None,
+        invited=key is not None
+        and live.links.opens(key, recording=one.manifest.id, course=one.manifest.course),
+    )
+
+
+async def watched(
+    connection: HTTPConnection, recording: str, caller: Identity | None, key: str | None = None
+) -> LiveClass:
+    """The class with this id. Raises ProblemError 404 when there is none for this caller."""
+    live = live_room(connection)
+    room: Classroom = connection.app.state.classroom
+    found = live.known(recording)
+    if found is None:
+        try:
+            found = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
+        except (RecordingError, ClassroomError):
+            found = None
+    if found is None or not allowed(
+        live, found, caller, key or connection.cookies.get(LINK_COOKIE)
+    ):
+        raise ProblemError(
+            404,
+            "not_live",
+            "There is nothing to watch at this address.",
+            "Open the link that your teacher gave you, or sign in.",
+        )
+    return found
+
+
+def state(room: Classroom, recording: str) -> State:
+    """Whether this class is on; between End and the time it can be taken back it is `paused`."""
+    session = room.view().session
+    if session is None or session.recording != recording or session.state is SessionState.ENDED:
+        return "ended"
+    paused = session.state in {SessionState.PAUSED, SessionState.ENDING}
+    return "paused" if paused else "live"

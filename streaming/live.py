@@ -1,0 +1,200 @@
+"""Everything that is live in one room: who may watch what, through one hub and one HLS stream."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorder.recording import LIVE, TRACKS, Manifest, Recording, Role
+from streaming.access import Audience, Links, Visibility, read_visibility, write_visibility
+from streaming.boxes import BoxError
+from streaming.fragments import Tail, TrackTail
+from streaming.hls import HlsError, HlsStream, Playlist
+from streaming.hub import Channel, Follower, Hub, Viewer
+from streaming.sound import sound_init, sound_segment
+
+PROGRAM = "program"
+SOUND = "sound"
+PROGRAM_FILE = "program.mp4"
+KEPT_SEGMENTS = 48
+KEPT_STREAMS = 8
+KEPT_CLASSES = 100
+KNOWN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One picture that can be watched: the program, or a source by its id."""
+
+    id: str
+    role: str
+
+
+def views(manifest: Manifest) -> list[View]:
+    """What can be watched of a class: the program where it is live, and each camera and screen."""
+    found = [View(PROGRAM, PROGRAM)] if manifest.program.live else []
+    return found + [
+        View(source.id, source.role.value)
+        for source in manifest.sources
+        if source.role is not Role.MICROPHONE
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveClass:
+    """One class by its recording's id, as it was a moment ago."""
+
+    id: str
+    folder: Path
+    manifest: Manifest
+    visibility: Visibility
+    until: float
+
+
+class LiveRoom:
+    """The room's live streams. Methods called `read_…` read the disk."""
+
+    def __init__(
+        self, secret_key: bytes, *, default_visibility: Visibility = Visibility.NOBODY
+    ) -> None:
+        self.hub = Hub()
+        self.audience = Audience()
+        self.links = Links(secret_key)
+        self.default_visibility = default_visibility
+        self._classes: dict[str, LiveClass] = {}
+        self._streams: OrderedDict[Path, HlsStream] = OrderedDict()
+        self._playlists: dict[tuple[Path, str], Playlist] = {}
+        self._segments: OrderedDict[tuple[Path, str, int], bytes] = OrderedDict()
+
+    # --- which class -----------------------------------------------------------------------------
+
+    def known(self, recording: str) -> LiveClass | None:
+        """A class that was looked up in the last second."""
+        found = self._classes.get(recording)
+        return found if found is not None and found.until > time.monotonic() else None
+
+    def read_class(self, recording: str, folder_of: Callable[[str], Path]) -> LiveClass:
+        """Looks a class up on the disk. Raises what `folder_of` raises, and RecordingError."""
+        folder = folder_of(recording)
+        found = LiveClass(
+            recording,
+            folder,
+            open_manifest(folder),
+            read_visibility(folder, self.default_visibility),
+            time.monotonic() + KNOWN_S,
+        )
+        if len(self._classes) > KEPT_CLASSES:
+            self._classes.clear()
+        self._classes[recording] = found
+        return found
+
+    def set_visibility(self, folder: Path, visibility: Visibility) -> None:
+        """Changes who may watch the class in `folder`, durably."""
+        write_visibility(folder, visibility)
+        self._classes.clear()
+
+    def viewers(self, folder: Path) -> int:
+        """How many watch the class in `folder` now, by either way."""
+        return self.hub.watching(folder) + self.audience.count(folder.name)
+
+    # --- at once -------------------------------------------------------------------------------
+
+    def join(self, folder: Path, view: str) -> tuple[Channel, Viewer]:
+        """A viewer of the program or of a source."""
+        if view == PROGRAM:
+            return self.hub.join(folder / LIVE / PROGRAM_FILE, Tail)
+        return self.hub.join(folder / TRACKS / view, _track)
+
+    # --- HLS -----------------------------------------------------------------------------------
+
+    def stream(self, folder: Path) -> HlsStream:
+        """The HLS stream of the class in `folder`. Raises RecordingError. Reads the manifest."""
+        stream = self._streams.get(folder)
+        if stream is None:
+            stream = self._streams[folder] = HlsStream(folder)
+            while len(self._streams) > KEPT_STREAMS:
+                old, closed = self._streams.popitem(last=False)
+                closed.close()
+                for key in [key for key in self._playlists if key[0] == old]:
+                    del self._playlists[key]
+        self._streams.move_to_end(folder)
+        return stream
+
+    def playlist(self, folder: Path, rendition: str, *, skip: bool = False) -> str:
+        """The media playlist of a rendition as it stands."""
+        playlist = self._playlists.get((folder, rendition))
+        if playlist is None:
+            playlist = Playlist(self.stream(folder).timeline)
+            self._playlists[folder, rendition] = playlist
+        return playlist.text(skip=skip)
+
+    def master(self, folder: Path, viewer: str) -> str:
+        """The playlist of playlists, for one viewer by name. Raises HlsError before any segment."""
+        timeline = self.stream(folder).timeline
+        init = timeline.init
+        if init is None or not timeline.segments:
+            raise HlsError("nothing has been recorded yet")
+        lines = ["#EXTM3U", "#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS"]
+        codecs = {track.media: track for track in init.tracks.values()}
+        both = ",".join(track.codec for track in init.tracks.values() if track.codec)
+        picture, sound = codecs.get("video"), codecs.get("audio")
+        if picture is not None:
+            lines += [
+                f'#EXT-X-STREAM-INF:BANDWIDTH={timeline.bandwidth()},CODECS="{both}",'
+                f"RESOLUTION={picture.width}x{picture.height}",
+                f"{PROGRAM}/index.m3u8?viewer={viewer}",
+            ]
+        if sound is not None:
+            lines += [
+                f'#EXT-X-STREAM-INF:BANDWIDTH=160000,CODECS="{sound.codec}"',
+                f"{SOUND}/index.m3u8?viewer={viewer}",
+            ]
+        return "\n".join(lines) + "\n"
+
+    def read_init(self, folder: Path, rendition: str, part: int) -> bytes:
+        """An init segment. Raises HlsError."""
+        init = self.stream(folder).timeline.read_init(part)
+        try:
+            return sound_init(init) if rendition == SOUND else init.data
+        except BoxError as error:
+            raise HlsError(str(error)) from error
+
+    def cached(self, folder: Path, rendition: str, number: int) -> bytes | None:
+        """A segment that was read not long ago."""
+        return self._segments.get((folder, rendition, number))
+
+    def read_segment(self, folder: Path, rendition: str, number: int) -> bytes:
+        """A segment's bytes. Raises HlsError. May be called in a thread."""
+        timeline = self.stream(folder).timeline
+        data = timeline.read(number)
+        if rendition == SOUND:
+            init = timeline.read_init(timeline.segments[number].part)
+            try:
+                data = sound_segment(init, data, number + 1)
+            except BoxError as error:
+                raise HlsError(str(error)) from error
+        self._segments[folder, rendition, number] = data
+        while len(self._segments) > KEPT_SEGMENTS:
+            with contextlib.suppress(KeyError):
+                self._segments.popitem(last=False)
+        return data
+
+    async def close(self) -> None:
+        """Ends every viewer's stream."""
+        await self.hub.close()
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+
+
+def _track(folder: Path) -> Follower:
+    return TrackTail(folder)
+
+
+def open_manifest(folder: Path) -> Manifest:
+    """The manifest of a class. Raises RecordingError. Reads the disk."""
+    return Recording.open(folder).manifest
