@@ -238,12 +238,11 @@ class Program:
     def _write(
         self, frame: av.VideoFrame, index: int, filmed: int | None = None, *, key: bool = False
     ) -> None:
-        """Writes a picture at the time at which it was filmed, as near to its frame as it is."""
+        """Writes a picture at the time at which it was filmed, where nothing was written since."""
         run = self._runs[-1]
         t = index * 1_000_000 // self.spec.fps
-        if filmed is not None:
-            length = 1_000_000 // self.spec.fps
-            t = min(max(run.offset + filmed - run.begin, t - length), t + length)
+        if filmed is not None and self._last_time >= 0:  # the file begins at its beginning
+            t = min(run.offset + filmed - run.begin, t + 1_000_000 // self.spec.fps)
         t = max(t, run.offset, self._last_time + 1000)
         if t >= self._next_key:
             key = True

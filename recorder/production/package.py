@@ -20,13 +20,14 @@ from av.stream import Stream
 
 from recorder import segments
 from recorder.engines.chapters import Chapter
-from recorder.engines.writer import HYBRID
 from recorder.production.finish import FACTS, Timeline, finish, timeline
 from recorder.program import PARTS
 from recorder.recording import Recording, SourceSpec, write_durably
 
 US = 1_000_000
 _POSTER_WIDTH = 960
+# Not fragmented, because only then is it written when a source began after the class.
+ORDINARY = {"movflags": "faststart"}
 
 
 def package(recording: Recording) -> list[Path]:
@@ -94,7 +95,7 @@ def _source(recording: Recording, source: SourceSpec, line: Timeline, path: Path
                 if not line.keeps(t):
                     continue
                 if out is None:
-                    out = av.open(str(path), "w", format="mp4", options=HYBRID)
+                    out = av.open(str(path), "w", format="mp4", options=ORDINARY)
                     for template in stream.container.streams:
                         streams[template.index] = out.add_stream_from_template(template)
                     out.start_encoding()

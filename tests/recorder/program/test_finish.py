@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -248,6 +249,7 @@ def test_the_package_stands_beside_the_lecture(tmp_path: Path, kit: Any) -> None
     camera = recording.products / "camera.mp4"
     held = probe_video(camera)
     assert held == pytest.approx(8, abs=0.2)  # lecture time: the pause is cut
+    assert abs(measure_av_offset(recording.lecture).worst_ms) < 40
     assert probe(recording.products / "audio.m4a") is None  # no picture in it
     metadata = json.loads((recording.products / "metadata.json").read_text())
     assert metadata["title"] == "Physics"
@@ -257,6 +259,17 @@ def test_the_package_stands_beside_the_lecture(tmp_path: Path, kit: Any) -> None
     stamp = camera.stat().st_mtime_ns
     package(recording)
     assert camera.stat().st_mtime_ns == stamp
+
+
+def test_a_source_that_began_late_keeps_its_place(tmp_path: Path, kit: Any) -> None:
+    recording = a_class(tmp_path, kit)
+    shutil.rmtree(recording.track("camera"))
+    write_track(recording, kit, 0, (0, 4))
+    finish(recording)
+    package(recording)
+    with av.open(str(recording.products / "camera.mp4")) as container:
+        first = next(container.decode(video=0))
+    assert first.time == pytest.approx(4, abs=0.05)
 
 
 def probe_video(path: Path) -> float:
