@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from lectures import probe
 from playwright.async_api import async_playwright, expect
 from whole_room import PATIENCE, PIN, WholeRoom, free_port, in_thread, wait_for
 
@@ -136,35 +136,6 @@ def powered_on(devices: list[dict[str, Any]]) -> bool:
     relay = next(device for device in devices if device["id"] == "screen")
     on = all(power[name] == "on" for name in ("display", "projector", "camera"))
     return on and relay["values"].get("relay") is True
-
-
-def probe(path: Path) -> dict[str, Any]:
-    """What ffprobe says of a file, after decoding it to its end without an error."""
-    decoded = subprocess.run(
-        ["ffmpeg", "-v", "error", "-xerror", "-i", str(path), "-f", "null", "-"],
-        capture_output=True,
-        check=False,
-    )
-    assert decoded.returncode == 0, decoded.stderr.decode()
-    assert not decoded.stderr, decoded.stderr.decode()
-    said = subprocess.run(
-        [
-            *[
-                "ffprobe",
-                "-v",
-                "error",
-                "-of",
-                "json",
-                "-show_format",
-                "-show_streams",
-                "-show_chapters",
-            ],
-            str(path),
-        ],
-        capture_output=True,
-        check=True,
-    )
-    return dict(json.loads(said.stdout))
 
 
 async def test_an_instructor_holds_a_class(room: WholeRoom, films: dict[str, Path]) -> None:

@@ -81,6 +81,8 @@ class WholeRoom:
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         self._secrets: dict[str, str] = {}
         self._dav: wsgi.Server | None = None
+        self.reserve_gb = 0.05
+        self.broker_port = 0
 
     # --- processes -----------------------------------------------------------------------------
 
@@ -129,7 +131,11 @@ class WholeRoom:
 
     def recorders(self) -> list[Any]:
         """The recorder processes of this room."""
-        return running(run_dir(load(self.folder / "room.toml")))
+        return running(self.run_dir())
+
+    def run_dir(self) -> Path:
+        """Where the daemon keeps its sockets."""
+        return run_dir(load(self.folder / "room.toml"))
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -191,7 +197,7 @@ name = "Test room"
 [storage]
 recordings = {json.dumps(str(self.recordings))}
 state = {json.dumps(str(self.folder / "state"))}
-reserve_gb = 0.05
+reserve_gb = {self.reserve_gb}
 [server]
 port = {self.port}
 [recording]
