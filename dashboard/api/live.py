@@ -116,7 +116,7 @@ async def live_now(
     )
 
 
-@router.put("/visibility")
+@router.post("/visibility")
 async def visibility(room: Room, live: Live, _: Instructor, change: VisibilityChange) -> LiveView:
     """Who may watch the class that is on; those who may no longer are cut off in seconds."""
     recording, folder = await _now(room)

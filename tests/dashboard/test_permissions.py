@@ -58,7 +58,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("POST", "/api/v1/deliveries/{delivery_id}/retry"): AccessRole.TECHNICIAN,
     ("WS", "/api/v1/events"): AccessRole.INSTRUCTOR,
     ("GET", "/api/v1/live"): "everyone",
-    ("PUT", "/api/v1/live/visibility"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/live/visibility"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/live/link"): AccessRole.INSTRUCTOR,
     ("WS", "/api/v1/live/{recording}/watch/{view}"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/index.m3u8"): "everyone",
