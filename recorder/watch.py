@@ -186,12 +186,8 @@ class Watch:
     def take(self, message: feed.Message) -> None:
         """Takes the next message. What cannot be decoded is passed over."""
         match message:
-            case feed.StreamInfo() if message.media == "audio":
-                self._end(message.index)
-                self._sounds[message.index] = SoundWatch(message)
             case feed.StreamInfo():
-                self._end(message.index)
-                self._pictures[message.index] = PictureWatch(message)
+                self._begin(message)
             case feed.FeedPacket():
                 try:
                     self._packet(message)
@@ -202,6 +198,17 @@ class Watch:
             case feed.Tick():
                 pass
         self._levels()
+
+    def _begin(self, info: feed.StreamInfo) -> None:
+        """A new stream, or one that starts anew; what cannot be decoded is not watched."""
+        self._end(info.index)
+        try:
+            if info.media == "audio":
+                self._sounds[info.index] = SoundWatch(info)
+            else:
+                self._pictures[info.index] = PictureWatch(info)
+        except ValueError:
+            return
 
     def _end(self, index: int) -> None:
         """A stream that starts anew takes its facts back."""

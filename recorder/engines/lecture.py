@@ -105,8 +105,7 @@ class Program:
         """Takes the next message of the feed; composes what a tick makes complete."""
         match message:
             case feed.StreamInfo():
-                self._streams[message.index] = message.media
-                (self.compositor if message.media == "video" else self.mixer).add(message)
+                self._stream(message)
             case feed.FeedPacket():
                 self._packet(message)
             case feed.Tick():
@@ -114,6 +113,15 @@ class Program:
                 self.advance(self.now - self._lag)
             case feed.Command():
                 self._command(message)
+
+    def _stream(self, info: feed.StreamInfo) -> None:
+        """Announces a stream; one that cannot be decoded here is recorded but not shown."""
+        self._streams.pop(info.index, None)
+        try:
+            (self.compositor if info.media == "video" else self.mixer).add(info)
+        except ValueError:
+            return
+        self._streams[info.index] = info.media
 
     def _packet(self, packet: feed.FeedPacket) -> None:
         media = self._streams.get(packet.index)
@@ -248,6 +256,8 @@ class Program:
             key = True
         if key:
             self._next_key = t + self._gop
+        if self.writer.settings.encoder != encoders.SOFTWARE:  # it may read the canvas later
+            frame = av.VideoFrame.from_ndarray(frame.to_ndarray(), "yuv420p")
         self.writer.picture(frame, t, key=key)
         self._last_written, self._last_time = index, t
 

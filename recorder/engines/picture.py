@@ -42,7 +42,10 @@ class VideoTrack:
     """
 
     def __init__(self, info: StreamInfo) -> None:
+        """Raises ValueError for a codec or a header that cannot be read."""
         self.info = info
+        self._header = bytes.fromhex(info.extradata)
+        av.CodecContext.create(info.codec, "r")
         self.wanted = False
         self.coarse = False  # shown much smaller than sent: the loop filter makes no difference
         self.hurry = False  # behind the clock: key frames only
@@ -102,8 +105,8 @@ class VideoTrack:
         decoder = av.CodecContext.create(self.info.codec, "r")
         assert isinstance(decoder, VideoCodecContext)
         decoder.thread_count = 1
-        if self.info.extradata:
-            decoder.extradata = bytes.fromhex(self.info.extradata)
+        if self._header:
+            decoder.extradata = self._header
         if self.coarse:
             decoder.options = {"skip_loop_filter": "all"}
         self._decoder_coarse = self.coarse

@@ -182,6 +182,21 @@ def test_a_damaged_packet_costs_a_picture_not_the_lecture(tmp_path: Path, kit: A
     assert check(path).duration == pytest.approx(4, abs=0.1)
 
 
+def test_a_stream_that_nobody_can_decode_is_left_out(tmp_path: Path, kit: Any) -> None:
+    strange = [
+        feed.StreamInfo(7, "x", "slides", "video", "no_such_codec", "00"),
+        feed.StreamInfo(8, "y", "microphone", "audio", "aac", "not hex"),
+        feed.FeedPacket(7, 100_000, 100_000, 40_000, b"data", True),
+        feed.FeedPacket(8, 100_000, 100_000, 40_000, b"data", True),
+        feed.StreamInfo(9, "z", "presenter", "video", "h264", "0102"),
+        feed.FeedPacket(9, 100_000, 100_000, 40_000, b"data", True),
+    ]
+    path = tmp_path / "strange.mp4"
+    kit.make(path, [*strange, *kit.feed(3, [(3.0, "finish", {})], sources=(1, 2))])
+    assert check(path).whole
+    assert find_beeps(path)
+
+
 def test_every_part_has_the_same_header(tmp_path: Path, kit: Any) -> None:
     one, other = tmp_path / "1.mp4", tmp_path / "2.mp4"
     kit.make(one, kit.feed(2, [(2.0, "finish", {})]))
