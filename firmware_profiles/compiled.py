@@ -135,15 +135,17 @@ def _command(profile: Profile, name: str, spec: Command) -> CompiledCommand:
 
     writes, reads = _value_maps(name, spec)
 
+    def where(key: str) -> tuple[str, ...]:
+        own = getattr(spec, "is_" if key == "is" else key) is not None
+        return ("commands", name, key) if own else ("defaults", key)
+
     def compiled(key: str, sources: list[Source] | None, maps: dict[str, ValueMap]) -> Any:
         found = []
         for source in sources or []:
             try:
                 found.append(_compile(profile, spec, source, maps))
             except TemplateError as error:
-                raise ProfileProblem(
-                    ("commands", name, key), str(error), "correct the template"
-                ) from error
+                raise ProfileProblem(where(key), str(error), "correct the template") from error
         return tuple(found)
 
     setter = compiled("set", [set_source] if set_source is not None else None, writes)
@@ -153,7 +155,7 @@ def _command(profile: Profile, name: str, spec: Command) -> CompiledCommand:
         for template in templates:
             if unknown := template.names - known:
                 raise ProfileProblem(
-                    ("commands", name, key),
+                    where(key),
                     f"{{{min(unknown)}}} is neither an option, a parameter nor a field",
                     f"declare options.{min(unknown)} or commands.{name}.params.{min(unknown)}",
                 )

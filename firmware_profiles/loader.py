@@ -138,19 +138,21 @@ def _remedy(error: dict[str, Any], path: tuple[str, ...]) -> str:
     if kind == "missing":
         return f"Add {'.'.join(path)}"
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(key, _known_keys(), n=1)
+        near = difflib.get_close_matches(key, _known_keys(path), n=1)
         return f"Did you mean {near[0]!r}? Otherwise remove {key!r}" if near else f"Remove {key!r}"
     if kind in ("literal_error", "enum"):
         return f"Use {error.get('ctx', {}).get('expected', 'an allowed value')}"
     return f"Correct {key or 'the file'}"
 
 
-def _known_keys() -> list[str]:
-    found: set[str] = set()
-    schema = Profile.model_json_schema(by_alias=True)
-    for table in [schema, *schema.get("$defs", {}).values()]:
-        found.update(table.get("properties", {}))
-    return sorted(found)
+def _known_keys(path: tuple[str, ...]) -> list[str]:
+    """The keys of the table that `path` lies in, as far as that is told from the path."""
+    if len(path) == 1:
+        return sorted(Profile.model_json_schema()["properties"])
+    tables = Profile.model_json_schema(by_alias=True)["$defs"]
+    inside = {"commands": "Command", "evidence": "Evidence", "options": "Option"}.get(path[0])
+    names = [inside] if inside else list(tables)
+    return sorted({key for name in names for key in tables[name].get("properties", {})})
 
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")

@@ -35,7 +35,12 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-Sources = Annotated[list[Source], BeforeValidator(_as_list)]
+def _one_or_many(kind: Any) -> BeforeValidator:
+    """A single value may stand for a list of one."""
+    return BeforeValidator(_as_list, json_schema_input_type=kind | list[kind])
+
+
+Sources = Annotated[list[Source], _one_or_many(Source)]
 
 
 class Table(BaseModel):
@@ -144,7 +149,7 @@ class Framing(Table):
     """
 
     start: str = ""
-    end: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    end: Annotated[list[str], _one_or_many(str)] = Field(default_factory=list)
     length: Length | None = None
     fixed: int | None = None
     checksum: Checksum | None = None
@@ -160,7 +165,7 @@ class Frame(Table):
     encoding: Literal["text", "hex", "json", "osc"] = "text"
     ignore_case: bool = False
     tx: Framing = Field(default_factory=Framing)
-    rx: Annotated[list[Framing], BeforeValidator(_as_list)] = Field(default_factory=list)
+    rx: Annotated[list[Framing], _one_or_many(Framing)] = Field(default_factory=list)
 
 
 class Defaults(Table):
@@ -328,7 +333,7 @@ class Golden(Table):
     get: str | None = None
     report: str | None = None
     tx: str | None = None
-    rx: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
+    rx: Annotated[list[str], _one_or_many(str)] = Field(default_factory=list)
     value: Scalar | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
@@ -392,7 +397,7 @@ class Profile(Table):
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a profile file, for editors."""
-    schema = Profile.model_json_schema(by_alias=True)
+    schema = Profile.model_json_schema(by_alias=True, mode="validation")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "classroomd device profile"
     return schema

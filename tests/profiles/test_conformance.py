@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import pytest
 
+from devices.far_sessions import FAR_KINDS
 from devices.golden import check
 from devices.model import Health, Power
 from devices.rehearsal import WAYS, Rehearsal, quick, rehearse, samples
@@ -87,11 +90,12 @@ async def _comes_through(profile: Profile, fault: str) -> None:
             await rig.until(lambda s: s.values.get(setting) == wanted, what=f"{setting}={value}")
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_device_that_never_answers_is_offline_and_raises_nothing(name: str) -> None:
-    profile = quick(CATALOG.get(name))
-    if not _answers(profile):
-        pytest.skip("it answers nothing")
+async def test_a_device_that_never_answers_is_offline_and_raises_nothing() -> None:
+    profiles = [quick(CATALOG.get(name)) for name in NAMES]
+    await _all(_never_answered(profile) for profile in profiles if _answers(profile))
+
+
+async def _never_answered(profile: Profile) -> None:
     async with Rehearsal(profile, faults=["silent"]) as rig:
         first = next(c for c in rig.driver.codec.commands.values() if c.setter is not None)
         result = await rig.driver.send(first.name, samples(first)[0], timeout=1.5)
@@ -99,12 +103,30 @@ async def test_a_device_that_never_answers_is_offline_and_raises_nothing(name: s
         await rig.until(lambda s: s.health is not Health.ONLINE, what="not online")
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_speaks_over_every_transport_it_names(name: str) -> None:
-    profile = quick(CATALOG.get(name))
-    for way in WAYS:
-        if getattr(profile.transports, way) is None or profile.session_for(way).kind == "mdc-tls":
-            continue
-        async with Rehearsal(profile, way=way) as rig:
-            state = await rig.switched_on()
-            assert state.power in (Power.ON, Power.UNKNOWN)
+async def test_every_transport_that_a_profile_names() -> None:
+    profiles = [quick(CATALOG.get(name)) for name in NAMES]
+    await _all(
+        _spoken(profile, way)
+        for profile in profiles
+        for way in WAYS
+        if getattr(profile.transports, way) is not None
+        and profile.session_for(way).kind in FAR_KINDS
+    )
+
+
+async def _spoken(profile: Profile, way: str) -> None:
+    async with Rehearsal(profile, way=way) as rig:
+        state = await rig.switched_on()
+        assert state.power in (Power.ON, Power.UNKNOWN)
+
+
+async def _all(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run them eight at a time, since they mostly wait, and show every failure."""
+    slots = asyncio.Semaphore(8)
+
+    async def one(job: Coroutine[Any, Any, None]) -> None:
+        async with slots:
+            await job
+
+    results = await asyncio.gather(*(one(job) for job in jobs), return_exceptions=True)
+    assert [repr(result) for result in results if result is not None] == []
