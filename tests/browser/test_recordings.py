@@ -1,0 +1,100 @@
+"""The recordings page: what was recorded, and a lecture that plays where one jumps to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from browsing import PANEL, PHONE, Open, Served, sign_in
+from playwright.async_api import Page, expect
+
+SECONDS, FPS = 8, 10
+
+
+def _lecture(file: Path) -> bytes:
+    """Eight seconds of H.264 whose brightness is the second, in an MP4 that can be sought."""
+    with av.open(file, "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for index in range(SECONDS * FPS):
+            grey = np.full((180, 320, 3), 25 * (index // FPS), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        container.mux(stream.encode())
+    return file.read_bytes()
+
+
+@pytest.fixture
+def recording(room: Any, tmp_path: Path) -> Any:
+    return room.record("Optics, lecture 3", _lecture(tmp_path / "lecture.mp4"))
+
+
+async def _student(page: Page) -> None:
+    await sign_in(page, "1357")
+
+
+async def test_a_student_finds_the_minute(served: Served, open_page: Open, recording: Any) -> None:
+    page = (await open_page(f"{served.url}/recordings")).page
+    await _student(page)
+    row = page.get_by_role("link", name="Optics, lecture 3")
+    await expect(row).to_contain_text("1 minute")
+    await row.click()
+    await expect(page.get_by_role("heading", name="Optics, lecture 3")).to_be_visible()
+    await page.wait_for_function("document.querySelector('video').readyState >= 1")
+    length = await page.evaluate("document.querySelector('video').duration")
+    assert length == pytest.approx(SECONDS, abs=0.2)
+    await page.get_by_role("button", name="Exam question").click()
+    await page.wait_for_function("document.querySelector('video').currentTime > 6")
+    await expect(page.locator('.chapter[aria-current="true"]')).to_contain_text("Exam question")
+
+
+async def test_the_lecture_can_be_taken_along(
+    served: Served, open_page: Open, recording: Any
+) -> None:
+    page = (await open_page(f"{served.url}/recordings/{recording.id}")).page
+    await _student(page)
+    async with page.expect_download() as started:
+        await page.get_by_role("link", name="lecture.mp4").click()
+    download = await started.value
+    assert download.suggested_filename == f"{recording.folder.name}-lecture.mp4"
+
+
+async def test_a_lecture_that_is_not_ready_says_so(
+    served: Served, open_page: Open, room: Any
+) -> None:
+    unfinished = room.record("Unfinished")
+    page = (await open_page(f"{served.url}/recordings/{unfinished.id}")).page
+    await _student(page)
+    await expect(page.locator(".watch-video")).to_contain_text("not ready")
+
+
+async def test_an_empty_room_and_an_unknown_recording_say_so(
+    served: Served, open_page: Open
+) -> None:
+    page = (await open_page(f"{served.url}/recordings")).page
+    await _student(page)
+    await expect(page.locator("main")).to_contain_text("No class has been recorded here yet.")
+    await page.goto(f"{served.url}/recordings/nothing")
+    await expect(page.get_by_role("alert")).to_contain_text("There is no recording")
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "look"), [("en", PANEL, "light"), ("ar", PHONE, "dark")]
+)
+async def test_no_barrier(
+    served: Served, open_page: Open, recording: Any, language: str, size: Any, look: str
+) -> None:
+    watched = await open_page(f"{served.url}/recordings?lang={language}", size=size, look=look)
+    page = watched.page
+    await _student(page)
+    for address in ("/recordings", f"/recordings/{recording.id}"):
+        await page.goto(f"{served.url}{address}?lang={language}")
+        await page.wait_for_selector("h1")
+        results = await Axe().run(page)
+        assert [one["id"] for one in results.response["violations"]] == [], address
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(over) <= 0
+    assert all(url.startswith((served.url, "blob:", "data:")) for url in watched.asked)
