@@ -102,7 +102,7 @@ function connect(): void {
     }
     link.value = "away";
     retry = setTimeout(connect, delay * (0.5 + Math.random()));
-    delay = Math.min(delay * 1.7, 5000);
+    delay = Math.min(delay * 1.7, 2500);
   };
 }
 

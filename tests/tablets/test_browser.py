@@ -1,0 +1,446 @@
+"""The tablet page and the board in a real Chromium, on the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from dashboard import pages
+
+DIST = pages.built()
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+BUDGET = 60 * 1024
+PATIENCE_MS = 30_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(not (DIST / "tablet.html").is_file(), reason="the pages are not built"),
+]
+
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+class Cable:
+    """A wire to the server that can be cut and mended."""
+
+    def __init__(self, web: str) -> None:
+        self._host, port = web.split(":")
+        self._port = int(port)
+        self._wires: set[asyncio.StreamWriter] = set()
+        self.whole = True
+        self.address = ""
+
+    async def lay(self) -> None:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self.whole:
+            writer.transport.abort()
+            return
+        with contextlib.suppress(OSError):
+            back, forth = await asyncio.open_connection(self._host, self._port)
+            ends = {writer, forth}
+            self._wires |= ends
+            try:
+                await asyncio.gather(_copy(reader, forth), _copy(back, writer))
+            finally:
+                self._wires -= ends
+                for end in ends:
+                    end.transport.abort()
+
+    def cut(self) -> None:
+        self.whole = False
+        for wire in list(self._wires):
+            wire.transport.abort()
+
+    def mend(self) -> None:
+        self.whole = True
+
+    async def remove(self) -> None:
+        self.cut()
+        self._server.close()
+        await self._server.wait_closed()
+
+
+async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while data := await source.read(65536):
+            target.write(data)
+            await target.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        target.write_eof()
+
+
+@pytest.fixture(scope="module")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One browser for all tests here; each connects to it from its own event loop."""
+    profile = tmp_path_factory.mktemp("chromium")
+    process = subprocess.Popen(
+        [
+            *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+            *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
+        ],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    told = profile / "DevToolsActivePort"
+    for _ in range(600):
+        if told.is_file() and told.read_text().strip():
+            break
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{told.read_text().splitlines()[0]}"
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+async def chromium(chromium_address: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(chromium_address)
+        yield browser
+        for context in browser.contexts[1:]:
+            await context.close()
+        await browser.close()
+
+
+class Room:
+    """Opens pages in the room; each in a browser profile of its own, each on its own wire."""
+
+    def __init__(self, web: str, chromium: Browser, tablets: Any) -> None:
+        self.web, self.chromium, self.tablets = web, chromium, tablets
+        self.complaints: list[str] = []
+        self.cables: list[Cable] = []
+
+    async def _open(self, **options: Any) -> tuple[Page, Cable]:
+        cable = Cable(self.web)
+        await cable.lay()
+        self.cables.append(cable)
+        size = {"width": 1180, "height": 820}
+        context = await self.chromium.new_context(viewport=size, **options)
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        return page, cable
+
+    async def teacher(self) -> Page:
+        page, cable = await self._open()
+        login = {"pin": "2222"}
+        answer = await page.request.post(f"{cable.address}/api/v1/login", data=login)
+        assert answer.ok
+        await page.goto(f"{cable.address}/tablet?teach&lang=en")
+        await page.get_by_role("tablist").wait_for()
+        return page
+
+    async def board(self) -> Page:
+        page, cable = await self._open()
+        assert (await page.request.post(f"{cable.address}/api/v1/login", data={"pin": "2222"})).ok
+        await page.goto(f"{cable.address}/board?lang=en")
+        await page.locator(".board").wait_for()
+        return page
+
+    async def student(self, name: str, language: str = "en", **options: Any) -> tuple[Page, Cable]:
+        page, cable = await self._open(**options)
+        code = self.tablets.room.pairing.join_code("c1").text
+        await page.goto(f"{cable.address}/tablet?lang={language}#{code}")
+        await page.locator("input:not(.code)").fill(name)
+        await page.locator("button[type=submit]").click()
+        await page.locator(".tablet").wait_for()
+        return page, cable
+
+    @property
+    def lesson(self) -> Any:
+        return self.tablets.room.lesson
+
+    async def in_step(self, *opened: Page) -> None:
+        """Waits until every page holds exactly the state that the room has."""
+        for page in opened:
+            await eventually(lambda page=page: self._equals(page))
+
+    async def _equals(self, page: Page) -> bool:
+        return bool(await state_of(page) == json.loads(json.dumps(self.lesson.state)))
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+async def state_of(page: Page) -> Any:
+    return await page.evaluate("() => lessonState()")
+
+
+@pytest.fixture
+async def here(web: str, chromium: Browser, tablets: Any) -> AsyncIterator[Room]:
+    room = Room(web, chromium, tablets)
+    yield room
+    for cable in room.cables:
+        await cable.remove()
+    assert not room.complaints
+
+
+async def stroke(page: Page, *, start: float = 0.2) -> None:
+    """Draws a line across the page with the mouse."""
+    box = await page.locator("canvas.live").bounding_box()
+    assert box
+    x, y, wide, high = box["x"], box["y"], box["width"], box["height"]
+    await page.mouse.move(x + start * wide, y + 0.3 * high)
+    await page.mouse.down()
+    for step in range(1, 20):
+        await page.mouse.move(x + (start + step * 0.02) * wide, y + (0.3 + step * 0.02) * high)
+    await page.mouse.up()
+
+
+async def test_a_class_with_a_lecturer_a_board_and_five_tablets(here: Room, until: Any) -> None:
+    teacher, board = await here.teacher(), await here.board()
+    students = [(await here.student(f"S{n}"))[0] for n in range(5)]
+    everyone = [teacher, board, *students]
+    await here.in_step(*everyone)
+
+    await teacher.get_by_role("button", name="Next page").click()
+    for page in students:
+        await expect(page.locator(".where")).to_have_text("Page 2 of 4")
+    await teacher.get_by_role("button", name="Pen", exact=True).click()
+    await stroke(teacher)
+    await stroke(teacher, start=0.5)
+    await here.in_step(*everyone)
+    assert len(here.lesson.state["ink"]["pb"]) == 2
+    await teacher.get_by_role("button", name="Undo").click()
+    await here.in_step(teacher)
+    await until(lambda: len(here.lesson.state["ink"]["pb"]) == 1)
+
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Question", exact=True).fill("Which is faster?")
+    await teacher.get_by_label("Choices, one per line").fill("Light\nSound")
+    await teacher.get_by_role("button", name="Ask now").click()
+    for number, page in enumerate(students):
+        await page.get_by_label("Light" if number < 4 else "Sound").check()
+        await expect(page.locator(".given")).to_have_attribute("data-state", "counted")
+    await expect(teacher.locator("[data-result]")).to_contain_text("5 people answered")
+    await expect(board.locator(".many")).to_have_text("5 of 5")
+    await teacher.get_by_role("button", name="Show result").click()
+    await expect(students[0].locator(".bars li").first).to_contain_text("80")
+    await expect(board.locator(".bars li").last).to_contain_text("20")
+
+    await students[2].get_by_role("button", name="Raise hand").click()
+    await expect(teacher.get_by_role("tab", name="People")).to_contain_text("✋1")
+    await teacher.get_by_role("button", name="Eyes up").click()
+    await expect(students[0].get_by_role("alertdialog")).to_be_visible()
+    await teacher.get_by_role("button", name="Release").click()
+    await expect(students[0].get_by_role("alertdialog")).to_be_hidden()
+
+    late, _ = await here.student("Late")
+    await here.in_step(late, *everyone)
+    assert await _pixels(late) == await _pixels(students[0])
+
+
+async def _pixels(page: Page) -> str:
+    return await page.evaluate(
+        """async () => {
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          return document.querySelector(".sheet canvas").toDataURL();
+        }"""
+    )
+
+
+async def test_offline_answers_survive_a_reload_and_count_once(here: Room) -> None:
+    teacher = await here.teacher()
+    ada, cable = await here.student("Ada")
+    await ada.evaluate("() => navigator.serviceWorker.ready.then(() => 1)")
+    await ada.reload()
+    await ada.locator(".tablet").wait_for()
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Kind").select_option("number")
+    await teacher.get_by_role("button", name="Ask now").click()
+    await ada.get_by_label("Your number").wait_for()
+    cable.cut()
+    await expect(ada.locator(".status")).to_have_attribute("data-link", "away")
+    await expect(ada.locator(".status")).to_contain_text("The room is not answering")
+    await ada.get_by_label("Your number").fill("42")
+    await ada.get_by_role("button", name="Send answer").click()
+    await expect(ada.locator(".given")).to_have_attribute("data-state", "waiting")
+    await ada.reload()
+    await ada.locator(".tablet").wait_for()
+    cable.mend()
+    await expect(ada.locator(".given")).to_have_attribute("data-state", "counted")
+    [question] = here.lesson.open_questions()
+    assert here.lesson.result(question)["counts"] == [(42, 1)]
+    await here.in_step(ada, teacher)
+
+
+async def test_room_away_and_lecturer_away_are_different_words(here: Room) -> None:
+    teacher = await here.teacher()
+    ada, _ = await here.student("Ada")
+    await expect(ada.locator(".status")).to_contain_text("Connected")
+    await teacher.context.close()
+    await expect(ada.locator(".status")).to_contain_text("The lecturer’s device is away")
+    here.cables[-1].cut()
+    await expect(ada.locator(".status")).to_contain_text("The room is not answering")
+
+
+async def test_a_page_that_was_cut_off_catches_up(here: Room) -> None:
+    teacher = await here.teacher()
+    ada, cable = await here.student("Ada")
+    cable.cut()
+    await expect(ada.locator(".status")).to_have_attribute("data-link", "away")
+    for _ in range(3):
+        await teacher.get_by_role("button", name="Next page").click()
+    await teacher.get_by_role("button", name="Pen", exact=True).click()
+    await stroke(teacher)
+    await here.in_step(teacher)
+    cable.mend()
+    await here.in_step(ada)
+    await expect(ada.locator(".where")).to_have_text("Page 4 of 4")
+
+
+async def test_ink_is_on_the_screen_in_the_frame_it_was_drawn(here: Room) -> None:
+    teacher = await here.teacher()
+    await teacher.get_by_role("button", name="Pen", exact=True).click()
+    drawn = await teacher.evaluate(
+        """() => {
+          const canvas = document.querySelector("canvas.live");
+          const box = canvas.getBoundingClientRect();
+          const at = (share) => ({ clientX: box.left + box.width * share,
+            clientY: box.top + box.height * 0.5, pointerId: 1, pointerType: "mouse",
+            button: 0, bubbles: true, cancelable: true });
+          canvas.setPointerCapture = () => undefined;
+          canvas.dispatchEvent(new PointerEvent("pointerdown", at(0.4)));
+          canvas.dispatchEvent(new PointerEvent("pointermove", at(0.6)));
+          const pen = canvas.getContext("2d");
+          const middle = pen.getImageData(canvas.width / 2 - 4, canvas.height / 2 - 4, 8, 8).data;
+          canvas.dispatchEvent(new PointerEvent("pointerup", at(0.6)));
+          return middle.some((value) => value > 0);
+        }"""
+    )
+    assert drawn
+
+
+async def test_a_sheet_is_handed_in_and_shown(here: Room) -> None:
+    teacher, board = await here.teacher(), await here.board()
+    ada, _ = await here.student("Ada")
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Kind").select_option("ink")
+    await teacher.get_by_role("button", name="Ask now").click()
+    paper = ada.locator("canvas.paper")
+    await paper.scroll_into_view_if_needed()
+    box = await paper.bounding_box()
+    assert box
+    await ada.mouse.move(box["x"] + 20, box["y"] + 20)
+    await ada.mouse.down()
+    await ada.mouse.move(box["x"] + 120, box["y"] + 80, steps=10)
+    await ada.mouse.up()
+    await ada.get_by_role("button", name="Hand in").click()
+    await expect(ada.locator(".given")).to_have_attribute("data-state", "counted")
+    await teacher.get_by_role("button", name="Show to the class").click()
+    await expect(board.locator(".shared canvas")).to_be_visible()
+    await here.in_step(ada, board, teacher)
+
+
+async def _findings(page: Page) -> list[str]:
+    found = await Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
+    )
+    return [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found.response["violations"]]
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+async def test_pages_can_be_used_by_everyone(here: Room, language: str) -> None:
+    teacher, board = await here.teacher(), await here.board()
+    page, cable = await here._open()
+    await page.goto(f"{cable.address}/tablet?lang={language}")
+    await page.locator("input.code").wait_for()
+    assert await _findings(page) == []
+    student, _ = await here.student("Ada", language)
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Choices, one per line").fill("A\nB")
+    assert await _findings(teacher) == []
+    await teacher.get_by_role("button", name="Ask now").click()
+    await student.get_by_label("A", exact=True).check()
+    await expect(student.locator(".given")).to_have_attribute("data-state", "counted")
+    assert await _findings(student) == []
+    assert await _findings(board) == []
+    if language == "ar":
+        assert await student.evaluate("() => document.documentElement.dir") == "rtl"
+        view = await student.locator(".view").bounding_box()
+        beside = await student.locator(".beside").bounding_box()
+        assert view and beside
+        assert beside["x"] < view["x"], "the side column stands on the left"
+        assert await student.evaluate(
+            "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+
+
+async def test_a_phone_and_the_keyboard(here: Room) -> None:
+    teacher = await here.teacher()
+    phone, _ = await here.student("Ada")
+    await phone.set_viewport_size({"width": 360, "height": 740})
+    await here.in_step(phone)
+    assert await phone.evaluate(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    await teacher.keyboard.press("PageDown")
+    await expect(phone.locator(".where")).to_have_text("Page 2 of 4")
+    await phone.keyboard.press("ArrowRight")
+    await expect(phone.locator(".where")).to_have_text("Page 3 of 4")
+    await phone.get_by_role("button", name="Back to the lecturer").click()
+    await expect(phone.locator(".where")).to_have_text("Page 2 of 4")
+
+
+def _parts(page: str) -> list[Path]:
+    """Everything that a page loads in one language: HTML, scripts, styles."""
+    names = set(re.findall(r"/assets/([\w.-]+)", (DIST / page).read_text("utf-8")))
+    found: dict[str, Path] = {}
+    while names:
+        name = names.pop()
+        if name in found or not (DIST / "assets" / name).is_file():
+            continue
+        found[name] = DIST / "assets" / name
+        if name.endswith(".js"):
+            text = found[name].read_text("utf-8")
+            inside = set(re.findall(r"([\w-]+-[\w-]{8}\.(?:js|css))", text))
+            names |= {one for one in inside if not re.match(r"(ar|es|fr|ru|zh)-", one)}
+    largest = max((DIST / "assets").glob("ru-*.js"), key=lambda file: file.stat().st_size)
+    return [DIST / page, *found.values(), largest, DIST / "icon.svg"]
+
+
+@pytest.mark.parametrize("page", ["tablet.html", "board.html"])
+def test_the_page_fits_its_budget(page: str) -> None:
+    extra = [DIST / "tablet-sw.js", DIST / "tablet.webmanifest"]
+    sizes = {
+        part.name: len(gzip.compress(part.read_bytes(), 9, mtime=0))
+        for part in [*_parts(page), *extra]
+    }
+    assert sum(sizes.values()) <= BUDGET, sizes
+
+
+def test_every_text_is_there_in_every_language() -> None:
+    texts = Path(pages.__file__).parent / "web" / "src" / "tablet" / "texts"
+    english = json.loads((texts / "en.json").read_text("utf-8"))
+    files = {file.stem for file in texts.glob("*.json")}
+    assert files == {"ar", "en", "es", "fr", "ru", "zh"}
+    for language in files:
+        other = json.loads((texts / f"{language}.json").read_text("utf-8"))
+        assert other.keys() == english.keys(), language
+        for key, text in english.items():
+            assert _places(other[key]) == _places(text), f"{language} {key}"
+
+
+def _places(text: Any) -> set[str]:
+    forms = text.values() if isinstance(text, dict) else [text]
+    return {name for form in forms for name in re.findall(r"\{\w+\}", form)} - {"{n}"}
