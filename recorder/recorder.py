@@ -26,7 +26,7 @@ from recorder.crew import Crew
 from recorder.disk import DiskGuard
 from recorder.feeds import Feeds
 from recorder.finish import Outcome, finish
-from recorder.recording import Manifest, Recording, RecordingError, boottime, class_time
+from recorder.recording import Manifest, Marker, Recording, RecordingError, boottime, class_time
 from recorder.segments import Syncer
 from recorder.server import ControlServer
 from recorder.sources import Source
@@ -75,6 +75,7 @@ class Recorder:
         self._first_frame_ms: float | None = None
         self._first_frame = asyncio.Event()
         self._scribe = ThreadPoolExecutor(1, "scribe")
+        self._unwritten: list[Marker] = []
         self._server = ControlServer(
             run_dir, recording.id, recording.folder, Commands(self).handle, self._standing_facts
         )
@@ -143,7 +144,7 @@ class Recorder:
             self._loop.run_in_executor(self._scribe, self._write_marker, "start", 0.0, {})
             return False
         try:
-            report = salvage.salvage(self.recording.folder)
+            report = salvage.salvage(self.recording.folder, newest=2)
             log.info("salvaged: %s", report)
         except (OSError, RecordingError):
             log.exception("salvaging failed; what is there stays as it is")
@@ -218,6 +219,8 @@ class Recorder:
             self.crew.check()
             self._disk.look(written + self.crew.written())
             self._judge_sources()
+            if self._unwritten:
+                self._loop.run_in_executor(self._scribe, self._write_markers)
             self._dirty.set()
             if self._fast and self.sources and all(s.ended for s in self.sources.values()):
                 self.begin_finish()
@@ -306,12 +309,20 @@ class Recorder:
         return self._loop.run_in_executor(self._scribe, self._write_marker, kind, t, data)
 
     def _write_marker(self, kind: str, t: float, data: dict[str, Any]) -> None:
-        try:
-            marker = self.recording.mark(kind, t, **data)
-        except (OSError, RecordingError):
-            log.exception("the marker %s at %.3f s was not written", kind, t)
-            return
+        marker = Marker(t=round(t, 6), kind=kind, data=data)
+        self._unwritten.append(marker)
+        self._write_markers()
         self.in_loop(self.tell, "marker", marker.model_dump(mode="json"))
+
+    def _write_markers(self) -> None:
+        """Writes what waits; on a full disk it goes on waiting, in order."""
+        try:
+            while self._unwritten:
+                waiting = self._unwritten[0]
+                self.recording.mark(waiting.kind, waiting.t, **waiting.data)
+                self._unwritten.pop(0)
+        except OSError as error:
+            log.warning("%d markers wait for room: %s", len(self._unwritten), error.strerror)
 
     # ---- commands
 

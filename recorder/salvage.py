@@ -44,8 +44,11 @@ class Report:
         return not self.problems
 
 
-def salvage(folder: Path) -> Report:
+def salvage(folder: Path, *, newest: int | None = None) -> Report:
     """Repairs every track of the folder, and its manifest when that is damaged.
+
+    With `newest` only so many segments of each track are looked at, from the last: a recorder that
+    starts again is in a hurry, and a crash tears nothing that was closed before.
 
     Torn tails and unreadable files go to `quarantine/` beside them. Raises RecordingError when
     neither the manifest nor its first copy can be read.
@@ -54,7 +57,7 @@ def salvage(folder: Path) -> Report:
     _salvage_manifest(folder, report)
     for track in _tracks(folder):
         total = 0.0
-        for _, path in segment_files(track):
+        for _, path in segment_files(track)[-newest if newest else 0 :]:
             report.files += 1
             total += _repair(path, report)
         report.seconds[track.name] = round(total, 3)

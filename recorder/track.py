@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,24 +79,24 @@ class Track:
         self._closed_bytes = sum(path.stat().st_size for _, path in segment_files(self._folder))
         self._dts: dict[int, int] = {}
         self._heard = time.monotonic()
-        # Class seconds up to which the source is on disk, while nothing is being written.
-        self._missing_from: float | None = self._last_end()
+        self._spans: dict[Path, tuple[float, float]] = {}
+        files = [path for _, path in segment_files(self._folder)]
+        ends, starts = self._first_span(reversed(files)), self._first_span(files)
+        # Class seconds of what an earlier run of the process left on disk.
+        self.found_start, self.found_end = starts and starts[0], ends and ends[1]
+        # Up to where the source is on disk, while nothing is being written.
+        self._missing_from: float | None = self.found_end
         self._awaited = True
         self._from_us = 0
-        # Class seconds of what an earlier run of the process left on disk.
-        self.found_start, self.found_end = self._first_start(), self._missing_from
 
-    def _last_end(self) -> float | None:
-        for _, path in reversed(segment_files(self._folder)):
-            if found := span(path):
-                return found[1]
-        return None
+    def _first_span(self, paths: Iterable[Path]) -> tuple[float, float] | None:
+        return next((found for path in paths if (found := self._span(path))), None)
 
-    def _first_start(self) -> float | None:
-        for _, path in segment_files(self._folder):
-            if found := span(path):
-                return found[0]
-        return None
+    def _span(self, path: Path) -> tuple[float, float] | None:
+        """Beginning and end of a segment; those written by this process need no look."""
+        if path not in self._spans and (found := span(path)):
+            self._spans[path] = found
+        return self._spans.get(path)
 
     @property
     def position_us(self) -> int:
@@ -224,6 +225,8 @@ class Track:
             log.warning("%s could not be closed in order: %s", writer.path.name, reason(error))
         with contextlib.suppress(FileNotFoundError):
             self._closed_bytes += writer.path.stat().st_size
+            if writer.first is not None:
+                self._spans[writer.path] = (writer.first / US, writer.last / US)
 
     def _disk_failed(self, error: OSError) -> None:
         self._blocked = True
@@ -282,14 +285,15 @@ class Track:
             missing = self._missing_from if self._writer is None else None
             self._end_segment()
             if end is not None:
-                trim(self._folder, end)
+                for path in trim(self._folder, end):
+                    self._spans.pop(path, None)
                 if missing is not None and not self._paused:
                     self._mark_gap(missing, end)
 
     def summary(self) -> dict[str, Any]:
         """The track as the manifest records it."""
         files = segment_files(self._folder)
-        spans = [found for _, path in files if (found := span(path))]
+        spans = [found for _, path in files if (found := self._span(path))]
         return {
             "segments": len(files),
             "bytes": sum(path.stat().st_size for _, path in files),
@@ -301,26 +305,31 @@ class Track:
         }
 
 
-def trim(folder: Path, end: float) -> None:
-    """Cuts a track at `end` (class seconds), to a fragment, without copying packets."""
-    changed = False
-    for _, path in segment_files(folder):
+def trim(folder: Path, end: float) -> list[Path]:
+    """Cuts a track at `end` (class seconds), to a fragment, without copying packets.
+
+    Returns the segments that were cut or removed.
+    """
+    changed = []
+    for _, path in reversed(segment_files(folder)):
         found = span(path)
-        if found is None or found[1] <= end:
+        if found is None:
             continue
-        changed = True
+        if found[1] <= end:
+            break
+        changed.append(path)
         if found[0] >= end:
             path.unlink()
         elif path.suffix in fmp4.SUFFIXES:
-            cut = min(part.offset for part in fmp4.scan(path).fragments if part.stop > end)
-            keep = [part for part in fmp4.scan(path).fragments if part.start < end]
+            kept = [part.end for part in fmp4.scan(path).fragments if part.start < end]
             with path.open("r+b") as file:
-                file.truncate(max([cut, *(part.end for part in keep)]))
-                file.flush()
+                file.truncate(max(kept))
+                os.fsync(file.fileno())
         else:
             _copy_until(path, end)
     if changed:
         sync_directory(folder)
+    return changed
 
 
 def _copy_until(path: Path, end: float) -> None:
