@@ -11,7 +11,11 @@ from typing import Any
 def probe(path: Path) -> dict[str, Any]:
     """What ffprobe says of a file, after decoding it to its end without an error."""
     decoded = subprocess.run(
-        ["ffmpeg", "-v", "error", "-xerror", "-i", str(path), "-f", "null", "-"],
+        [
+            *["ffmpeg", "-v", "error", "-xerror", "-i"],
+            str(path),
+            *["-vsync", "0", "-enc_time_base", "-1", "-f", "null", "-"],
+        ],
         capture_output=True,
         check=False,
     )
