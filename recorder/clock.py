@@ -8,11 +8,22 @@ packets ties it to ours. The least delayed arrivals are the truthful ones: the l
 
 from __future__ import annotations
 
+import ctypes
 from collections import deque
 from dataclasses import dataclass
 from time import CLOCK_BOOTTIME, clock_gettime
 
 US = 1_000_000
+_TIME_ERROR = 5
+
+
+def synchronised() -> bool:
+    """Whether the wall clock is kept in step by NTP or PTP, as the kernel knows (adjtimex(2)).
+
+    Class time does not depend on it, but the dates of a recording and a reboot in class do.
+    """
+    state = ctypes.create_string_buffer(256)  # struct timex with no modes: asks only
+    return int(ctypes.CDLL(None).adjtimex(state)) not in (-1, _TIME_ERROR)
 
 
 class ClassClock:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from recorder.clock import synchronised
 from recorder.recording import Life, RecordingError, lecture_spans
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def _measured(recorder: Recorder) -> dict[str, Any]:
         return {}
     clocks = {name: source.measured() for name, source in recorder.sources.items()}
     return {
-        "first_frame_ms": recorder.first_frame_ms(),
+        "first_frame_ms": recorder.first_frame_ms,
+        "clock_synchronised": synchronised(),
         "sources": {name: found for name, found in clocks.items() if found},
     }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recorder import salvage
-from recorder.clock import US, ClassClock
+from recorder.clock import US, ClassClock, synchronised
 from recorder.commands import Commands
 from recorder.control import (
     RecorderEvent,
@@ -72,7 +72,7 @@ class Recorder:
         self._syncer = Syncer(self._disk_slow)
         self._disk = DiskGuard(self, recording.folder)
         self._facts: dict[tuple[str, str], str] = {}
-        self._first_frame_ms: float | None = None
+        self.first_frame_ms: float | None = None
         self._first_frame = asyncio.Event()
         self._scribe = ThreadPoolExecutor(1, "scribe")
         self._unwritten: list[Marker] = []
@@ -219,6 +219,8 @@ class Recorder:
             self.crew.check()
             self._disk.look(written + self.crew.written())
             self._judge_sources()
+            unkept = "the wall clock is not kept in step by NTP"
+            self.fact("clock_unsynchronised", "", not synchronised(), unkept)
             if self._unwritten:
                 self._loop.run_in_executor(self._scribe, self._write_markers)
             self._dirty.set()
@@ -244,9 +246,9 @@ class Recorder:
 
     def _source_changed(self, source: str) -> None:
         status = self.tracks[source].status
-        if status.first_frame_ms is not None and self._first_frame_ms is None:
-            self._first_frame_ms = status.first_frame_ms
-            log.info("first frame on disk after %.0f ms", self._first_frame_ms)
+        if status.first_frame_ms is not None and self.first_frame_ms is None:
+            self.first_frame_ms = status.first_frame_ms
+            log.info("first frame on disk after %.0f ms", self.first_frame_ms)
             self._first_frame.set()
         self.fact("source_lost", source, status.state == "lost", status.detail)
         self.fact("source_failed", source, status.state == "failed", status.detail)
@@ -333,7 +335,7 @@ class Recorder:
             session=self.manifest.session,
             pid=os.getpid(),
             duration_s=round(self.now() if self.end is None else self.end, 3),
-            first_frame_ms=self._first_frame_ms,
+            first_frame_ms=self.first_frame_ms,
             layout=self.layout,
             held=self.held is not None,
             sources=self.source_status(),
@@ -372,9 +374,6 @@ class Recorder:
             source.stop()
         for process in self._early.values():
             process.kill()
-
-    def first_frame_ms(self) -> float | None:
-        return self._first_frame_ms
 
     def source_status(self) -> dict[str, SourceStatus]:
         return {name: track.status for name, track in self.tracks.items()}
