@@ -28,6 +28,7 @@ INPUTS = (
     "recordings.html",
     "tablet.html",
     "board.html",
+    "live.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

@@ -19,6 +19,7 @@ PAGES = {
     "/recordings/{_id}": "recordings.html",
     "/tablet": "tablet.html",
     "/board": "board.html",
+    "/live": "live.html",
 }
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
 """Files that keep their name from build to build, at the top."""

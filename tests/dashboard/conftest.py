@@ -55,7 +55,7 @@ def built_pages(tmp_path: Path) -> Path:
     (pages / "assets").mkdir(parents=True)
     (pages / "panel.html").write_text("<!doctype html><title>panel</title>")
     (pages / "recordings.html").write_text("<!doctype html><title>recordings</title>")
-    for name in ("tablet.html", "board.html", "tablet.webmanifest", "tablet-sw.js"):
+    for name in ("tablet.html", "board.html", "live.html", "tablet.webmanifest", "tablet-sw.js"):
         (pages / name).write_text(f"<!doctype html><title>{name}</title>")
     (pages / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     script = "let a=1;" * 300

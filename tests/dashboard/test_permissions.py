@@ -24,6 +24,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/icon.svg"): "everyone",
     ("GET", "/tablet"): "everyone",
     ("GET", "/board"): "everyone",
+    ("GET", "/live"): "everyone",
     ("GET", "/tablet-sw.js"): "everyone",
     ("GET", "/tablet.webmanifest"): "everyone",
     ("GET", "/healthz"): "everyone",
