@@ -53,6 +53,7 @@ class Driver:
         self.traffic = TrafficLog()
         self._link, self._secrets, self._catalog = link, secrets, catalog
         self._session = session or profile.session
+        self._per_command = self._session.connection == "per-command"
         self._clock = clock or Clock()
         self._queue = CommandQueue()
         self._moves = Moves(lambda halt: self._queue.put(self._item(halt, STOP)))
@@ -102,7 +103,9 @@ class Driver:
         if owed and self._conversation.is_open:
             with suppress(LinkError, NoAnswer, Interrupted):
                 for request in owed:
-                    await self._conversation.ask(request, timeout=0.3, sent=_nothing, urgent=True)
+                    await self._conversation.ask(
+                        request, timeout=0.3, sent=lambda: None, urgent=True
+                    )
         tasks, self._tasks = list(self._tasks), set()
         for task in tasks:
             task.cancel()
@@ -149,10 +152,6 @@ class Driver:
             self._give_back()
             self._queue.drop_reads()
             await self._conversation.close()
-
-    @property
-    def _per_command(self) -> bool:
-        return self._session.connection == "per-command"
 
     def _connected(self) -> None:
         """Stops that are owed go first. A device that can be asked nothing is online now."""
@@ -263,7 +262,10 @@ class Driver:
             except NoAnswer:
                 if self._knowledge.missed("doesn't answer") and not self._link.datagram:
                     self._lost.set()
-                if request.action == "get" or (self._queue.has_stop() and not item.is_stop):
+                if request.action == "get":
+                    self._reader.unanswered(request.command.name)
+                    break
+                if self._queue.has_stop() and not item.is_stop:
                     break
                 continue
             except Interrupted:
@@ -393,10 +395,6 @@ class Driver:
             await self._conversation.send_body(body, "keep-alive")
             await asyncio.sleep(keep.every_s)
         await asyncio.Event().wait()
-
-
-def _nothing() -> None:
-    """Nobody waits to hear that it was sent."""
 
 
 def _sentence(error: LinkError) -> str:

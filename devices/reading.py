@@ -13,6 +13,7 @@ from devices.model import Health, Power
 from firmware_profiles.schema import Profile
 
 UNREACHED_S = 5.0
+UNANSWERED_TIMES = 3
 
 
 class Reader:
@@ -31,6 +32,7 @@ class Reader:
         self._clock, self._ask = clock, ask
         self._unsupported: set[str] = set()
         self._unread: set[str] = set()
+        self._silent: dict[str, tuple[int, bool]] = {}
         self._all = True
         self._now = asyncio.Event()
 
@@ -42,6 +44,17 @@ class Reader:
     def was_read(self, name: str) -> None:
         """`name` was answered."""
         self._unread.discard(name)
+        self._silent.pop(name, None)
+        for other in self._silent:
+            self._silent[other] = (self._silent[other][0], True)
+
+    def unanswered(self, name: str) -> None:
+        """No answer to `name`. When others are answered and this never, it isn't asked again."""
+        times, others = self._silent.get(name, (0, True))
+        times += 1 if others else 0
+        self._silent[name] = (times, False)
+        if times >= UNANSWERED_TIMES:
+            self.unsupported(name)
 
     def unsupported(self, name: str) -> None:
         """The device doesn't know this query: don't ask again."""

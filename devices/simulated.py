@@ -29,7 +29,11 @@ class Answer:
 
 
 class SimulatedDevice:
-    """State, power and manners of one simulated device. `on_notice` gets unasked bodies."""
+    """State, power and manners of one simulated device.
+
+    `listeners` get what it says unasked; commands named in `unsupported` it claims not to know;
+    `received` lists what it was told.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class SimulatedDevice:
         self.values: dict[str, Value] = {}
         self._fields: dict[str, dict[str, Any]] = {}
         self.received: list[str] = []
+        self.unsupported: set[str] = set()
         self._down_until = 0.0
         self._begin()
 
@@ -158,6 +163,8 @@ class SimulatedDevice:
             return Answer(self._refuse(self._any_command(), "undefined", {}))
         command, action, fields, broadcast = found
         self.received.append(command.name if action == "set" else f"{command.name}?")
+        if command.name in self.unsupported:
+            return Answer(self._refuse(command, "undefined", fields))
         manners = self._manners()
         always = self.power in (command.spec.when or ())
         if command.name != "power" and manners == "power-only" and not always:

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from devices.clock import Clock
 from devices.manager import DeviceManager
 from devices.model import DeviceSpec, DeviceState
 from devices.transports.mqtt import MqttLink
 from firmware_profiles.catalog import Catalog
+
+settings.register_profile("classroomd", deadline=None, max_examples=60)
+settings.load_profile("classroomd")
 
 ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., str]
