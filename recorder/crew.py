@@ -29,6 +29,7 @@ class Class(Protocol):
 
     recording: Recording
     feeds: Feeds
+    restarted: bool
 
     def now(self) -> float: ...
     def in_loop(self, function: Any, *args: Any) -> None: ...
@@ -77,7 +78,7 @@ class Crew:
 
     def _make_program(self) -> None:
         part = self._next_part()
-        t = 0.0 if part == 1 and not self._earlier_material() else self._owner.now()
+        t = 0.0 if part == 1 and not self._owner.restarted else self._owner.now()
         self._program = FeedChild(
             "recorder.program",
             [str(self._owner.recording.folder), "--part", str(part), "--from", f"{t:.6f}"],
@@ -87,9 +88,6 @@ class Crew:
             on_end=lambda child, status: self._owner.in_loop(self._program_ended, child, status),
         )
         self._owner.feeds.attach(self._program, t)
-
-    def _earlier_material(self) -> bool:
-        return any(marker.kind == "restart" for marker in self._owner.recording.markers())
 
     def start(self) -> None:
         self._start_program()

@@ -64,6 +64,7 @@ class Recorder:
         self.held: float | None = None
         self.end: float | None = None  # class seconds, once it is decided
         self.error: str | None = None
+        self.restarted = False
         self.tracks: dict[str, Track] = {}
         self.sources: dict[str, Source] = {}
         self.feeds = Feeds(manifest.sources)
@@ -143,6 +144,7 @@ class Recorder:
         if not markers:
             self._loop.run_in_executor(self._scribe, self._write_marker, "start", 0.0, {})
             return False
+        self.restarted = True
         try:
             report = salvage.salvage(self.recording.folder, newest=2)
             log.info("salvaged: %s", report)

@@ -1,0 +1,179 @@
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import pytest
+
+from recorder import feed, track
+from recorder.children import FeedChild
+from recorder.clock import ClassClock
+from recorder.feeds import Feeds
+from recorder.media import MediaStream, Sample
+from recorder.recording import Role, SourceSpec, boottime
+from recorder.segments import Syncer, segment_files, span
+from recorder.sources.open import parse
+from recorder.sources.stream import StreamSource
+
+VIDEO = MediaStream("video", "h264", b"\x00\x00\x00\x01\x67", 320, 180, 25.0)
+SMALL = MediaStream("video", "h264", b"\x00\x00\x00\x01\x67\x01", 160, 90, 25.0)
+SOUND = MediaStream("audio", "aac", b"\x11\x88", rate=48000, channels=1)
+
+
+class Tape:
+    """Stands where a child would be and keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def put(self, *messages: bytes) -> bool:
+        self.data += b"".join(messages)
+        return True
+
+    def flush(self) -> None:
+        pass
+
+    def heard(self) -> list[feed.Message]:
+        data, self.data = self.data, b""
+        return list(feed.read(io.BytesIO(data)))
+
+
+def sample(place: int, at: int, *, key: bool = False) -> Sample:
+    return Sample(place, at, at, 40_000, key, av.Packet(bytes([at % 251])))
+
+
+@pytest.fixture
+def feeds() -> Feeds:
+    made = Feeds([SourceSpec(id="cam", role=Role.PRESENTER, url="rtsp://x/y")])
+    made.begin("cam", [VIDEO, SOUND])
+    return made
+
+
+def attach(feeds: Feeds) -> Tape:
+    tape = Tape()
+    feeds.attach(cast("FeedChild", tape), 0.0)
+    return tape
+
+
+def shown(messages: list[feed.Message]) -> list[tuple[int, int, bool]]:
+    return [(m.index, m.pts, m.preroll) for m in messages if isinstance(m, feed.FeedPacket)]
+
+
+def test_a_child_that_starts_late_gets_the_current_group_of_pictures(feeds: Feeds) -> None:
+    for number in range(5):
+        feeds.sample("cam", sample(0, number, key=number in (0, 2)))
+        feeds.sample("cam", sample(1, number))
+    messages = attach(feeds).heard()
+    assert [m.media for m in messages if isinstance(m, feed.StreamInfo)] == ["video", "audio"]
+    assert shown(messages) == [(0, 2, True), (0, 3, True), (0, 4, True)]
+
+
+def test_in_a_pause_nothing_is_sent_and_after_it_there_is_a_picture_at_once(feeds: Feeds) -> None:
+    tape = attach(feeds)
+    feeds.sample("cam", sample(0, 1, key=True))
+    feeds.pause(0.5)
+    tape.heard()
+    for at in (2, 3):
+        feeds.sample("cam", sample(0, at, key=at == 2))
+        feeds.sample("cam", sample(1, at))
+    assert tape.heard() == []
+    feeds.resume(1.0)
+    feeds.sample("cam", sample(0, 4))
+    messages = tape.heard()
+    assert shown(messages) == [(0, 2, True), (0, 3, True), (0, 4, False)]
+    assert feed.Command("resume", {"t": 1.0}) in messages
+    feeds.pause(2.0)
+    assert attach(feeds).heard()[-1] == feed.Command("pause", {"t": 0.0})
+
+
+def test_the_substream_takes_over_while_it_runs(feeds: Feeds) -> None:
+    tape = attach(feeds)
+    feeds.sample("cam", sample(0, 1, key=True))
+    feeds.begin("cam/sub", [SMALL])
+    feeds.sample("cam/sub", sample(0, 2, key=True))
+    feeds.sample("cam", sample(0, 3))
+    feeds.sample("cam", sample(1, 3))
+    messages = tape.heard()
+    assert shown(messages) == [(0, 1, False), (2, 2, False), (1, 3, False)]
+    infos = [m for m in messages if isinstance(m, feed.StreamInfo)]
+    assert (infos[-1].index, infos[-1].source, infos[-1].width) == (2, "cam", 160)
+    feeds.lost("cam/sub")
+    feeds.sample("cam", sample(0, 5))
+    messages = tape.heard()
+    assert [m.index for m in messages if isinstance(m, feed.StreamInfo)] == [0]
+    assert shown(messages) == [(0, 1, True), (0, 3, True), (0, 5, False)]
+
+
+def test_the_watcher_gets_sound_and_a_key_frame_a_second(feeds: Feeds) -> None:
+    tape = Tape()
+    feeds.attach_watch(cast("FeedChild", tape), 0.0)
+    for number in range(75):
+        feeds.sample("cam", sample(0, number * 40_000, key=number % 5 == 0))
+        feeds.sample("cam", sample(1, number * 40_000))
+    messages = shown(tape.heard())
+    assert len([at for index, at, _ in messages if index == 0]) == 3
+    assert len([at for index, at, _ in messages if index == 1]) == 75
+
+
+class Heard:
+    """Hears what a track tells."""
+
+    def __init__(self) -> None:
+        self.gaps: list[tuple[str, float, float]] = []
+        self.failures: list[str] = []
+
+    def gap(self, source: str, from_: float, to: float) -> None:
+        self.gaps.append((source, from_, to))
+
+    def disk_failed(self, source: str, detail: str) -> None:
+        self.failures.append(detail)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args: None
+
+
+def make(
+    hold_class: Callable[..., Any], clip: Path
+) -> tuple[Any, track.Track, StreamSource, Heard]:
+    made = hold_class(f"presenter=file:{clip}?pace=fast")
+    [spec] = made.recording.manifest.sources
+    clock, heard = ClassClock(boottime()), Heard()
+    writes = track.Track(made.recording, spec, clock, Syncer(), heard, heard)
+    return made, writes, StreamSource(spec, parse(spec.url), clock, writes, 0.0), heard
+
+
+def test_long_tracks_are_cut_at_key_frames(
+    hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
+) -> None:
+    monkeypatch.setattr(track, "CUT_AFTER", 900_000)
+    made, writes, reader, heard = make(hold_class, clip)
+    reader.run()
+    writes.close()
+    files = segment_files(made.recording.track("presenter"))
+    assert [number for number, _ in files] == [1, 2, 3, 4]
+    packets = tools.packets(made.recording.track("presenter"))
+    assert len(packets) == 100 and heard.gaps == []
+    for _, path in files:
+        found = span(path)
+        assert found is not None and found[1] - found[0] < 1.2
+        assert len(tools.pictures(path)) == 25
+
+
+def test_a_disk_that_fails_stops_the_track_and_is_told(
+    hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
+) -> None:
+    made, writes, reader, heard = make(hold_class, clip)
+    write = track.SegmentWriter.write
+
+    def failing(writer: Any, given: Sample) -> None:
+        if given.dts > 1_500_000:
+            raise OSError(5, "Input/output error")
+        write(writer, given)
+
+    monkeypatch.setattr(track.SegmentWriter, "write", failing)
+    reader.run()
+    writes.close()
+    assert heard.failures == ["Input/output error"]
+    times = [at for at, _ in tools.packets(made.recording.track("presenter"))]
+    assert times and max(times) > 1.3
