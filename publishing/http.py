@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import functools
 import hashlib
 import re
 import ssl
@@ -37,6 +38,20 @@ def base_url(value: str) -> str:
 Url = Annotated[str, AfterValidator(base_url)]
 
 
+@functools.cache
+def _trust(ca_file: str | None) -> ssl.SSLContext:
+    """The system's certificate authorities, where a campus installs its own, and `ca_file`."""
+    context = ssl.create_default_context()
+    try:
+        if ca_file:
+            context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        raise TargetError(
+            ErrorKind.BLOCKED, f"{ca_file} cannot be read as certificates.", "Correct `ca_file`."
+        ) from error
+    return context
+
+
 class Web:
     """An HTTP client for one target, named `who` in messages (`webdav`, `Moodle`).
 
@@ -61,7 +76,7 @@ class Web:
             auth=auth,
             headers={"user-agent": "classroomd", **(headers or {})},
             timeout=httpx.Timeout(timeout, connect=20.0),
-            verify=ssl.create_default_context(cafile=ca_file) if ca_file else True,
+            verify=_trust(ca_file),
             limits=httpx.Limits(max_connections=4, max_keepalive_connections=2),
             follow_redirects=False,
         )

@@ -161,6 +161,16 @@ def permitted(folder: Path, *, needs_consent: bool = False) -> Metadata:
     return metadata
 
 
+def for_a_course(metadata: Metadata) -> None:
+    """Raise TargetError (blocked) when the people of a course may not see it."""
+    if metadata.visibility is Visibility.PRIVATE:
+        raise TargetError(
+            ErrorKind.BLOCKED,
+            "This recording is private; a course would see it.",
+            "Change its visibility on the recording's review page.",
+        )
+
+
 def _chapters(folder: Path) -> list[tuple[float, str]]:
     """Chapters of `products/chapters.vtt` as (seconds, title)."""
     try:

@@ -11,10 +11,13 @@ import importlib
 from publishing.target import ErrorKind, Target, TargetConfig, TargetError
 
 _CLASSES = {
+    "canvas": "Canvas",
     "folder": "Folder",
+    "kaltura": "Kaltura",
     "moodle": "Moodle",
     "nextcloud": "Nextcloud",
     "opencast": "Opencast",
+    "panopto": "Panopto",
     "peertube": "PeerTube",
     "s3": "S3",
     "sftp": "Sftp",

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from publishing import multipart
 from publishing.http import Url, Web
-from publishing.metadata import Metadata, Visibility
+from publishing.metadata import Metadata, for_a_course
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.target import (
@@ -87,12 +87,7 @@ class Moodle(Target):
         await self.web.__aexit__(*exc)
 
     async def send(self, shipment: Shipment) -> None:
-        if shipment.metadata.visibility is Visibility.PRIVATE:
-            raise TargetError(
-                ErrorKind.BLOCKED,
-                "This recording is private; a course would see it.",
-                "Change its visibility on the recording's review page.",
-            )
+        for_a_course(shipment.metadata)
         info = await self.call("core_webservice_get_site_info")
         offered = {function["name"] for function in info.get("functions", [])}
         if missing := [name for name in _FUNCTIONS if name not in offered]:

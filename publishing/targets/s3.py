@@ -68,10 +68,20 @@ class Bucket:
         headers = {"content-type": product.media_type, **await self._hashes(data)}
         await self._ask("PUT", key, data=data, body=(shipment, product, 0), headers=headers)
 
-    async def begin(self, key: str, media_type: str) -> str:
-        """A new multipart upload, after those for this key that were forgotten are given up."""
-        listed = _parse(await self._ask("GET", "", params={"uploads": "", "prefix": key}))
-        for upload in _all(listed, "Upload"):
+    async def store(self, key: str, data: bytes, media_type: str) -> None:
+        """A small object that is no product."""
+        await self._ask("PUT", key, data=data, headers={"content-type": media_type})
+
+    async def begin(self, key: str, media_type: str, *, clear: bool = True) -> str:
+        """A new multipart upload; `clear` gives up those for this key that were forgotten."""
+        listed = (
+            _all(
+                _parse(await self._ask("GET", "", params={"uploads": "", "prefix": key})), "Upload"
+            )
+            if clear
+            else []
+        )
+        for upload in listed:
             if _text(upload, "Key") == key:
                 await self.abort(key, _text(upload, "UploadId"))
         answer = await self._ask(

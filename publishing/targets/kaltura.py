@@ -1,0 +1,297 @@
+"""Kaltura: an entry that the recording's id finds again, and an upload token that resumes.
+
+Source: Kaltura API v3 reference (session.start, media.*, uploadToken.*, flavorAsset.list,
+captionAsset.*). Every error is HTTP 200 with a KalturaAPIException.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import httpx
+from pydantic import Field
+
+from publishing import multipart
+from publishing.http import Url, Web
+from publishing.products import Kind, Product
+from publishing.shipment import Shipment
+from publishing.target import (
+    ArrivedFile,
+    ErrorKind,
+    Options,
+    Receipt,
+    SecretRef,
+    Target,
+    TargetError,
+    secret,
+)
+
+_NO_CONTENT, _READY, _BROKEN = 7, 2, (-2, -1, 5, 6)
+_LANGUAGES = {
+    "ar": "Arabic",
+    "de": "German",
+    "en": "English",
+    "es": "Spanish",
+    "fr": "French",
+    "it": "Italian",
+    "ja": "Japanese",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "zh": "Chinese",
+}
+_BAD_SECRET = ("START_SESSION_ERROR", "INVALID_KS", "MISSING_KS", "SERVICE_FORBIDDEN")
+_QUOTA = ("QUOTA_EXCEEDED", "PARTNER_QUOTA", "STORAGE_QUOTA")
+
+
+class KalturaOptions(Options):
+    """`secret` is the partner's administrator secret. `category` is a category's full name."""
+
+    partner_id: int
+    secret: SecretRef
+    user: str = "classroomd"
+    category: str = ""
+    chunk_mb: float = Field(16, gt=0)
+    url: Url = "https://www.kaltura.com"
+    ca_file: str | None = None
+
+
+class Kaltura(Target):
+    """One media entry for each recording, its `referenceId` is the recording's id."""
+
+    name = "kaltura"
+    schema: ClassVar[type[Options]] = KalturaOptions
+    resumes = True
+    takes = frozenset({Kind.LECTURE, Kind.CAPTIONS})
+    options: KalturaOptions
+    web: Web
+
+    async def __aenter__(self) -> Self:
+        self.web = Web(
+            "Kaltura",
+            refused_hint=f"Check `partner_id` and `secret` of [[publish]] {self.id}.",
+            ca_file=self.options.ca_file,
+        )
+        self._session = ""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.web.__aexit__(*exc)
+
+    async def send(self, shipment: Shipment) -> None:
+        lecture, note = shipment.lecture, shipment.note(shipment.lecture)
+        entry = await self._entry(shipment)
+        if entry and entry["id"] == shipment.notes.get("superseded"):
+            await self.call("media", "delete", entryId=entry["id"])
+            entry = None
+        shipment.notes.pop("superseded", None)
+        if entry is None:
+            entry = await self._create(shipment)
+        if entry["status"] == _NO_CONTENT:
+            token = await self._upload(shipment, lecture, note)
+            await self.call(
+                "media",
+                "addContent",
+                entryId=entry["id"],
+                resource={"objectType": "KalturaUploadedFileTokenResource", "token": token},
+            )
+        shipment.at(lecture, lecture.size)
+        for captions in shipment.of(Kind.CAPTIONS):
+            await self._caption(shipment, entry["id"], captions)
+
+    async def verify(self, shipment: Shipment) -> Receipt:
+        lecture, entry = shipment.lecture, await self._entry(shipment)
+        if entry is None or entry["status"] == _NO_CONTENT:
+            raise TargetError(ErrorKind.ABSENT, "Kaltura has no content of this recording yet.")
+        if entry["status"] in _BROKEN:
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"Kaltura could not process the entry (status {entry['status']}).",
+                f"Look at entry {entry['id']} in the management console, delete it, then retry.",
+            )
+        if entry["status"] != _READY:
+            raise TargetError(ErrorKind.WAIT, "Kaltura is processing the entry.")
+        listed = await self.call(
+            "flavorAsset",
+            "list",
+            filter={"objectType": "KalturaAssetFilter", "entryIdEqual": entry["id"]},
+        )
+        source = next((one for one in listed["objects"] if one.get("isOriginal")), None)
+        seconds = float(entry.get("msDuration") or 0) / 1000
+        size = int(source["sizeInBytes"]) if source and source.get("sizeInBytes") else None
+        known = shipment.metadata.duration_s
+        if size not in (None, lecture.size):
+            shipment.notes["superseded"] = entry["id"]
+            raise TargetError(ErrorKind.ABSENT, "Kaltura has another version of this recording.")
+        if size is None and (known is None or abs(seconds - known) > 2):
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"Kaltura reports {seconds:g} s, the lecture has {known} s.",
+                "Compare the entry in the management console with the recording.",
+            )
+        files = [ArrivedFile(name=lecture.name, size=size, duration_s=seconds)]
+        languages = await self._languages(entry["id"])
+        for captions in shipment.of(Kind.CAPTIONS):
+            if _language(captions) not in languages:
+                raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not in Kaltura yet.")
+            files.append(ArrivedFile(name=captions.name))
+        return Receipt(
+            target=self.id,
+            how="duration" if size is None else "size",
+            files=files,
+            place=str(entry.get("dataUrl", "")),
+            reference=entry["id"],
+        )
+
+    async def withdraw(self, shipment: Shipment) -> None:
+        if entry := await self._entry(shipment):
+            await self.call("media", "delete", entryId=entry["id"])
+
+    # -- the steps ----------------------------------------------------------------------------
+
+    async def _entry(self, shipment: Shipment) -> dict[str, Any] | None:
+        reference = shipment.metadata.recording
+        listed = await self.call(
+            "media",
+            "list",
+            filter={"objectType": "KalturaMediaEntryFilter", "referenceIdEqual": reference,
+                    "statusIn": "-2,-1,0,1,2,4,5,6,7"},
+        )  # fmt: skip
+        return dict(listed["objects"][0]) if listed["objects"] else None
+
+    async def _create(self, shipment: Shipment) -> dict[str, Any]:
+        about = shipment.metadata
+        entry = {
+            "objectType": "KalturaMediaEntry",
+            "mediaType": 1,
+            "name": about.title,
+            "description": about.text(),
+            "referenceId": about.recording,
+            "tags": ",".join(filter(None, (about.course, about.lecturer, about.room))),
+        }
+        if self.options.category:
+            entry["categories"] = self.options.category
+        return dict(await self.call("media", "add", entry=entry))
+
+    async def _upload(self, shipment: Shipment, lecture: Product, note: dict[str, Any]) -> str:
+        """Chunks appended at `resumeAt`; the token tells how many bytes it holds."""
+        offset = 0
+        if token := note.get("token"):
+            told = await self.call("uploadToken", "get", missing=True, uploadTokenId=token)
+            offset = int(told.get("uploadedFileSize") or 0)
+            if told.get("status") not in (0, 1, 2):
+                token, offset = None, 0
+            elif told["status"] == 2:
+                return str(token)
+        if not token:
+            told = await self.call(
+                "uploadToken",
+                "add",
+                uploadToken={"objectType": "KalturaUploadToken", "fileName": lecture.name,
+                             "fileSize": lecture.size},
+            )  # fmt: skip
+            token = note["token"] = str(told["id"])
+            await shipment.save()
+        size = int(self.options.chunk_mb * (1 << 20))
+        while True:
+            length = min(size, lecture.size - offset)
+            last = offset + length >= lecture.size
+            fields = [
+                ("ks", await self._ks()),
+                ("format", "1"),
+                ("uploadTokenId", token),
+                ("resume", "1" if offset else "0"),
+                ("finalChunk", "1" if last else "0"),
+                ("resumeAt", str(offset) if offset else "-1"),
+            ]
+            form = multipart.body(shipment, fields, "fileData", lecture, offset=offset, size=length)
+            answer = await self.web.ask(
+                "POST",
+                f"{self.options.url}/api_v3/service/uploadToken/action/upload",
+                content=form.content,
+                headers=form.headers,
+            )
+            self._told(answer)
+            offset += length
+            if last:
+                return str(token)
+
+    async def _caption(self, shipment: Shipment, entry: str, captions: Product) -> None:
+        language = _language(captions)
+        if language not in await self._languages(entry):
+            asset = {"objectType": "KalturaCaptionAsset", "language": language, "format": 3,
+                     "label": language}  # fmt: skip
+            made = await self.call("caption_captionAsset", "add", entryId=entry, captionAsset=asset)
+            text = (await shipment.read(captions, 0, captions.size)).decode()
+            await self.call(
+                "caption_captionAsset",
+                "setContent",
+                id=made["id"],
+                contentResource={"objectType": "KalturaStringResource", "content": text},
+            )
+        shipment.at(captions, captions.size)
+
+    async def _languages(self, entry: str) -> set[str]:
+        """Languages whose captions have content; an asset without any is deleted and made anew."""
+        listed = await self.call(
+            "caption_captionAsset",
+            "list",
+            filter={"objectType": "KalturaAssetFilter", "entryIdEqual": entry},
+        )
+        for asset in listed["objects"]:
+            if asset["status"] == 0:
+                await self.call("caption_captionAsset", "delete", captionAssetId=asset["id"])
+        return {asset["language"] for asset in listed["objects"] if asset["status"] != 0}
+
+    async def call(
+        self, service: str, action: str, *, missing: bool = False, **parameters: Any
+    ) -> Any:
+        """One API call as JSON; `missing` makes a thing that is not found an empty answer."""
+        answer = await self.web.ask(
+            "POST",
+            f"{self.options.url}/api_v3/service/{service}/action/{action}",
+            json={"ks": await self._ks(), "format": 1, **parameters},
+        )
+        return self._told(answer, missing=missing)
+
+    async def _ks(self) -> str:
+        if not self._session:
+            answer = await self.web.ask(
+                "POST",
+                f"{self.options.url}/api_v3/service/session/action/start",
+                json={
+                    "format": 1,
+                    "secret": secret(self.options.secret),
+                    "userId": self.options.user,
+                    "type": 2,
+                    "partnerId": self.options.partner_id,
+                    "expiry": 86400,
+                },
+            )
+            self._session = str(self._told(answer))
+        return self._session
+
+    def _told(self, answer: httpx.Response, *, missing: bool = False) -> Any:
+        try:
+            told = answer.json()
+        except ValueError as error:
+            raise TargetError(
+                ErrorKind.RETRY, "Kaltura answered with something that is no JSON."
+            ) from error
+        if not isinstance(told, dict) or told.get("objectType") != "KalturaAPIException":
+            return told
+        code = str(told.get("code", ""))
+        if missing and code.endswith("NOT_FOUND"):
+            return {}
+        what = f"Kaltura says: {told.get('message', code)} ({code})."
+        if code in _BAD_SECRET:
+            self._session = ""
+            raise TargetError(
+                ErrorKind.BLOCKED, what, f"Check `partner_id` and `secret` of {self.id}."
+            )
+        if code in _QUOTA:
+            raise TargetError(ErrorKind.BLOCKED, what, "Raise the partner's storage quota.")
+        raise TargetError(ErrorKind.RETRY, what, "If it stays so, ask Kaltura about this code.")
+
+
+def _language(captions: Product) -> str:
+    return _LANGUAGES.get((captions.language or "").partition("-")[0].lower(), "Undefined")

@@ -1,0 +1,267 @@
+"""Panopto: an upload session, S3 multipart into it, a manifest, and then patience.
+
+Source: Panopto's published upload sample (upload-python-sample; parts of 5 to 25 MB, keys are not
+looked at, signature version 4, states of a session) and its REST API for sessions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import httpx
+from pydantic import Field
+
+from publishing.http import Url, Web
+from publishing.metadata import Metadata
+from publishing.products import Kind, Product
+from publishing.shipment import Shipment
+from publishing.sigv4 import SigV4
+from publishing.target import (
+    ArrivedFile,
+    ErrorKind,
+    Options,
+    Receipt,
+    SecretRef,
+    Target,
+    TargetError,
+    secret,
+)
+from publishing.targets.s3 import MIB, Bucket
+
+_COMPLETE = 4
+_BROKEN = {2: "cancelled", 5: "processing error", 6: "being deleted", 7: "deleted", 8: "deleted"}
+_MANIFEST = "upload_manifest.xml"
+_UCS = "http://tempuri.org/UniversalCaptureSpecification/v1"
+
+
+class PanoptoOptions(Options):
+    """`client_id` and `client_secret` are an API client of the type "user based server
+    application"; `user` with `secret` is who uploads. `folder` is a folder's id (a GUID).
+    """
+
+    url: Url
+    client_id: str
+    client_secret: SecretRef
+    user: str
+    secret: SecretRef
+    folder: str
+    part_mb: int = Field(10, ge=5, le=25)
+    ca_file: str | None = None
+
+
+class Panopto(Target):
+    """One session for each recording; the recording's id in its description finds it again."""
+
+    name = "panopto"
+    schema: ClassVar[type[Options]] = PanoptoOptions
+    resumes = True
+    takes = frozenset({Kind.LECTURE})
+    options: PanoptoOptions
+    web: Web
+
+    async def __aenter__(self) -> Self:
+        self.web = Web(
+            "Panopto",
+            refused_hint=f"Check the client and the user of [[publish]] {self.id}, and that this "
+            "user may create sessions in the folder.",
+            ca_file=self.options.ca_file,
+        )
+        self._token = ""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.web.__aexit__(*exc)
+
+    async def send(self, shipment: Shipment) -> None:
+        lecture, note = shipment.lecture, shipment.note(shipment.lecture)
+        if "upload" not in note:
+            answer = await self.ask(
+                "POST",
+                f"{self.options.url}/Panopto/PublicAPI/REST/sessionUpload",
+                ok=(200, 201),
+                json={"FolderId": self.options.folder},
+            )
+            note["upload"] = answer.json()
+            await shipment.save()
+        upload = note["upload"]
+        if not note.get("sent"):
+            await self._put(shipment, lecture, note)
+            note["sent"] = True
+            await shipment.save()
+        shipment.at(lecture, lecture.size)
+        now = (await self.ask("GET", self._upload_url(upload))).json()
+        if now["State"] == 0:
+            body = {**upload, "State": 1}
+            await self.ask("PUT", self._upload_url(upload), ok=(200, 204), json=body)
+
+    async def verify(self, shipment: Shipment) -> Receipt:
+        lecture, note = shipment.lecture, shipment.note(shipment.lecture)
+        upload, session = note.get("upload"), None
+        if upload:
+            answer = await self.ask("GET", self._upload_url(upload), ok=(200, 404))
+            state = answer.json()["State"] if answer.status_code == 200 else 7
+            if state in _BROKEN:
+                note.clear()
+                note["stamp"] = lecture.stamp
+                raise TargetError(ErrorKind.ABSENT, f"Panopto's session is {_BROKEN[state]}.")
+            if state == 0:
+                raise TargetError(ErrorKind.ABSENT, "The upload to Panopto is not finished.")
+            if state != _COMPLETE:
+                raise TargetError(ErrorKind.WAIT, "Panopto is processing the session.")
+            session = answer.json().get("SessionId")
+        found = await self._session(session) if session else await self._find(shipment)
+        if found is None:
+            note.pop("upload", None)
+            note.pop("sent", None)
+            raise TargetError(ErrorKind.ABSENT, "Panopto has no session of this recording.")
+        seconds, known = float(found.get("Duration") or 0), shipment.metadata.duration_s
+        if known is None or abs(seconds - known) > 2:
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"Panopto reports {seconds:g} s, the lecture has {known} s.",
+                "Compare the session in Panopto with the recording.",
+            )
+        await self._replace(shipment, found["Id"])
+        place = found.get("Urls", {}).get("ViewerUrl") or (
+            f"{self.options.url}/Panopto/Pages/Viewer.aspx?id={found['Id']}"
+        )
+        file = ArrivedFile(name=lecture.name, duration_s=seconds, place=place)
+        return Receipt(
+            target=self.id, how="duration", files=[file], place=place, reference=found["Id"]
+        )
+
+    async def withdraw(self, shipment: Shipment) -> None:
+        for one in await self._all(shipment):
+            await self._delete(one["Id"])
+
+    # -- the steps ----------------------------------------------------------------------------
+
+    async def _put(self, shipment: Shipment, lecture: Product, note: dict[str, Any]) -> None:
+        """The lecture in parts, each noted when it is there, then the manifest that names it."""
+        endpoint, bucket, prefix = note["upload"]["UploadTarget"].rsplit("/", 2)
+        async with Web("Panopto's upload server", ca_file=self.options.ca_file) as web:
+            # The server looks at no key, but refuses requests without a signature.
+            web.use(SigV4("none", "none", "us-east-1", skew=lambda: web.skew_s))
+            store = Bucket(web, f"{endpoint}/{bucket}", signed=True)
+            key, size = f"{prefix}/{lecture.name}", self.options.part_mb * MIB
+            if "multipart" not in note:
+                note["multipart"] = await store.begin(key, lecture.media_type, clear=False)
+                note["parts"] = {}
+                await shipment.save()
+            parts: dict[str, str] = note["parts"]
+            for number, offset in enumerate(range(0, lecture.size, size), 1):
+                length = min(size, lecture.size - offset)
+                if str(number) not in parts:
+                    data = await shipment.read(lecture, offset, length)
+                    parts[str(number)] = await store.part(
+                        shipment, lecture, key, note["multipart"], number, data, offset
+                    )
+                    await shipment.save()
+                shipment.at(lecture, offset + length)
+            if not note.get("completed"):
+                # A lost answer leaves an upload that is no longer known, and a file that is there.
+                tags = {int(number): tag for number, tag in parts.items()}
+                try:
+                    await store.complete(key, note["multipart"], tags)
+                except TargetError as error:
+                    if error.kind is not ErrorKind.ABSENT:
+                        raise
+                note["completed"] = True
+                await shipment.save()
+            about = manifest(shipment.metadata, lecture.name, await self._mark(shipment))
+            await store.store(f"{prefix}/{_MANIFEST}", about, "text/xml")
+
+    async def _session(self, session: str) -> dict[str, Any] | None:
+        url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}"
+        answer = await self.ask("GET", url, ok=(200, 404))
+        return dict(answer.json()) if answer.status_code == 200 else None
+
+    async def _find(self, shipment: Shipment) -> dict[str, Any] | None:
+        """The session of this very lecture."""
+        exact = await self._mark(shipment)
+        found = (one for one in await self._all(shipment) if exact in one["Description"])
+        return next(found, None)
+
+    async def _replace(self, shipment: Shipment, session: str) -> None:
+        """Delete older versions of this recording once the new one is proved."""
+        for one in await self._all(shipment):
+            if one["Id"] != session:
+                await self._delete(one["Id"])
+
+    async def _all(self, shipment: Shipment) -> list[dict[str, Any]]:
+        """Every session of this recording, whatever version of the lecture it has."""
+        answer = await self.ask(
+            "GET",
+            f"{self.options.url}/Panopto/api/v1/sessions/search",
+            params={"searchQuery": shipment.metadata.recording},
+        )
+        mark = f"Recording {shipment.metadata.recording} "
+        found = [dict(one) for one in answer.json().get("Results", [])]
+        return [one for one in found if mark in (one.get("Description") or "")]
+
+    async def _mark(self, shipment: Shipment) -> str:
+        """Names the recording and the lecture's content, because Panopto reports no size."""
+        digest = await shipment.digest(shipment.lecture)
+        return f"Recording {shipment.metadata.recording} ({digest[:12]})"
+
+    async def _delete(self, session: str) -> None:
+        url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}"
+        await self.ask("DELETE", url, ok=(200, 204, 404))
+
+    def _upload_url(self, upload: dict[str, Any]) -> str:
+        return f"{self.options.url}/Panopto/PublicAPI/REST/sessionUpload/{upload['ID']}"
+
+    async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
+        """One request with a token; Panopto says 403 when it ran out, so it is renewed once."""
+        ok = more.pop("ok", (200,))
+        for last in (False, True):
+            token = self._token or await self._login()
+            bearer = {"authorization": f"Bearer {token}"}
+            answer = await self.web.ask(method, url, ok=(*ok, 401, 403), headers=bearer, **more)
+            if answer.status_code in ok:
+                return answer
+            self._token = ""
+            if last:
+                raise self.web.refusal(answer)
+        raise AssertionError
+
+    async def _login(self) -> str:
+        client = httpx.BasicAuth(self.options.client_id, secret(self.options.client_secret))
+        form = {
+            "grant_type": "password",
+            "username": self.options.user,
+            "password": secret(self.options.secret),
+            "scope": "api",
+        }
+        url = f"{self.options.url}/Panopto/oauth2/connect/token"
+        answer = await self.web.ask("POST", url, data=form, auth=client, ok=(200, 400, 401))
+        if answer.status_code != 200:
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                "Panopto refused the login.",
+                f"Check the client and the user of [[publish]] {self.id}.",
+            )
+        self._token = str(answer.json()["access_token"])
+        return self._token
+
+
+def manifest(about: Metadata, lecture: str, mark: str) -> bytes:
+    """What the upload is, in Panopto's Universal Capture Specification.
+
+    Chapters are its table of contents; `mark` stands at the end of the description.
+    """
+    entries = "".join(
+        f"<Entry><Title>{escape(title)}</Title><Description/><Url/><Time>PT{t:.3f}S</Time></Entry>"
+        for t, title in about.chapters
+    )
+    description = f"{about.text()}\n\n{mark}".strip()
+    date = about.started.strftime("%Y-%m-%dT%H:%M:%S.000-00:00")
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><Session xmlns="{_UCS}">'
+        f"<Title>{escape(about.title)}</Title><Description>{escape(description)}</Description>"
+        f"<Date>{date}</Date><Videos><Video><Start>PT0S</Start><File>{lecture}</File>"
+        f"<TableOfContents>{entries}</TableOfContents><Type>Primary</Type></Video></Videos>"
+        "</Session>"
+    ).encode()
