@@ -105,6 +105,13 @@ class Served:
         self._server = self._task = None
 
 
+async def keep_picture(page: Page, name: str) -> None:
+    """Keeps a picture of the page where CLASSROOMD_SCREENSHOTS says, for eyes to look at."""
+    folder = os.environ.get("CLASSROOMD_SCREENSHOTS")
+    if folder:
+        await page.screenshot(path=Path(folder) / f"{name}.png")
+
+
 async def sign_in(page: Page, pin: str = PIN) -> None:
     await page.wait_for_selector(".pin-pad")
     await page.keyboard.type(pin)

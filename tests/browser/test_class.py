@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from browsing import Daemon, Open, sign_in
+from browsing import Daemon, Open, keep_picture, sign_in
 from playwright.async_api import Page, expect
 
 pytestmark = pytest.mark.system
@@ -32,6 +32,8 @@ async def test_from_start_to_the_lecture(daemon: Daemon, open_page: Open) -> Non
     await expect(picture).not_to_have_attribute("src", shown or "", timeout=LONG_MS)
     meter = page.get_by_role("meter").last
     await expect(meter).to_have_attribute("aria-valuetext", "Good", timeout=LONG_MS)
+
+    await keep_picture(page, "panel")
 
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator(".strip")).to_contain_text("Nothing is saved")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from browsing import PANEL, PHONE, PIN, Open, Served, Watched, sign_in
+from browsing import PANEL, PHONE, PIN, Open, Served, Watched, keep_picture, sign_in
 from playwright.async_api import Page, expect
 
 from controller.state import Alarm
@@ -367,7 +367,7 @@ async def test_no_barrier_in_any_state(
     found: dict[str, list[str]] = {}
 
     async def seen(name: str) -> None:
-        await page.wait_for_function("document.getAnimations().every(one => one.playState)")
+        await keep_picture(page, f"{language}-{size[0]}-{look}-{name}")
         results = await Axe().run(page)
         found[name] = [
             f"{one['id']}: {[node['target'] for node in one['nodes']]}"

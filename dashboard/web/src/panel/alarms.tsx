@@ -27,6 +27,7 @@ function words(alarm: Alarm): { text: string; remedy: string } {
 }
 
 function NextStep({ kind }: { kind: string }) {
+  if (word.value === "ending") return null;
   if (RETRIED.includes(kind))
     return (
       <Button kind="main" icon="retry" act={() => ask("/session/retry")}>

@@ -14,6 +14,12 @@ export interface DeviceWord {
   mark: Mark;
 }
 
+/** What switches a device: its power, or the relay that it is. */
+function switchOf(device: DeviceState): "power" | "relay" | null {
+  const names = device.commands.map((command) => command.name);
+  return names.includes("power") ? "power" : names.includes("relay") ? "relay" : null;
+}
+
 export function deviceWord(device: DeviceState): DeviceWord {
   if (device.health === "offline") return { text: t("device.offline"), mark: "bad" };
   if (device.health === "connecting") return { text: t("device.connecting"), mark: "busy" };
@@ -31,14 +37,21 @@ export function deviceWord(device: DeviceState): DeviceWord {
   if (device.health === "degraded") return { text: t("device.degraded"), mark: "busy" };
   if (device.power === "on") return { text: t("device.on"), mark: "good" };
   if (device.power === "off") return { text: t("device.off"), mark: "off" };
-  const switched = device.commands.some((command) => command.name === "power");
-  return switched ? { text: t("device.unknown"), mark: "off" } : { text: t("device.ready"), mark: "good" };
+  const relay = device.values["relay"];
+  if (typeof relay === "boolean")
+    return relay ? { text: t("device.on"), mark: "good" } : { text: t("device.off"), mark: "off" };
+  return switchOf(device) === "power"
+    ? { text: t("device.unknown"), mark: "off" }
+    : { text: t("device.ready"), mark: "good" };
 }
 
 function Device({ device }: { device: DeviceState }) {
   const { text, mark } = deviceWord(device);
-  const on = device.power === "on" || device.power === "warming";
-  const switched = device.commands.some((command) => command.name === "power");
+  const command = switchOf(device);
+  const on =
+    command === "relay"
+      ? device.values["relay"] === true
+      : device.power === "on" || device.power === "warming";
   const step = session.value?.steps.find(
     (one) => one.device === device.id && one.state === "failed",
   );
@@ -60,7 +73,7 @@ function Device({ device }: { device: DeviceState }) {
           </span>
         )}
       </div>
-      {switched && (
+      {command !== null && (
         <Button
           class="device-power"
           kind="plain"
@@ -68,7 +81,7 @@ function Device({ device }: { device: DeviceState }) {
           pressed={on}
           label={t(on ? "device.turn.off" : "device.turn.on", { name })}
           disabled={device.health === "offline" || device.health === "connecting"}
-          act={() => ask(`/devices/${encodeURIComponent(device.id)}/power`, { value: !on })}
+          act={() => ask(`/devices/${encodeURIComponent(device.id)}/${command}`, { value: !on })}
         >
           {""}
         </Button>

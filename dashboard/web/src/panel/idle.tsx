@@ -64,14 +64,14 @@ export function Idle() {
           </Button>
         </form>
         <p class="hero-explain">{t("idle.explain")}</p>
-      </section>
-      <div class="side">
-        <LastClass />
-        <Devices />
         <a class="button quiet" href="/recordings">
           <Icon name="film" />
           <span class="button-text">{t("recordings")}</span>
         </a>
+      </section>
+      <div class="side">
+        <LastClass />
+        <Devices />
       </div>
     </main>
   );

@@ -112,7 +112,7 @@ function Meter({ source }: { source: SourceView }) {
         aria-valuenow={Math.round(Math.max(FLOOR_DBFS, peak.value.dbfs))}
         aria-valuetext={text.value}
       >
-        <span class="meter-fill" style={{ transform: `scaleX(${filled.value})` }} />
+        <span class="meter-fill" style={{ inlineSize: `${filled.value * 100}%` }} />
       </div>
       <span class={`meter-word ${trouble ? "bad" : ""}`}>
         {trouble ? t(`source.${source.state}` as Key) : text}

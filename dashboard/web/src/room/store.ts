@@ -53,7 +53,8 @@ export const elapsed = computed(() => {
 export const undoLeft = computed(() => {
   const on = session.value;
   if (on === null || on.state !== "ending" || on.undo_until === null) return 0;
-  return Math.max(0, between(on.now, on.undo_until) - (beat.value - sessionAt.value));
+  const passed = Math.max(0, beat.value - sessionAt.value);
+  return Math.max(0, between(on.now, on.undo_until) - passed);
 });
 
 /** The server's time now. */
@@ -62,7 +63,8 @@ export const now = computed(() => new Date(Date.now() + skew.value * 1000 + beat
 /** Seconds until a device is ready, counting down. */
 export function warmLeft(id: string, told: number | null): number | null {
   if (told === null) return null;
-  return Math.max(0, Math.ceil(told - (beat.value - (deviceAt.get(id) ?? beat.value))));
+  const passed = Math.max(0, beat.value - (deviceAt.get(id) ?? beat.value));
+  return Math.max(0, Math.ceil(told - passed));
 }
 
 // --- events -----------------------------------------------------------------------------------------
