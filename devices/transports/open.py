@@ -95,7 +95,9 @@ def open_link(
         settings = _serial_settings(table, address.query)
         if address.scheme == "serial":
             return SerialLink(address.path, settings)
-        return SerialLink(f"{address.scheme}://{address.host}:{address.port}", settings)
+        # Bridges that lack modem lines never acknowledge their setting, and nothing waits for it.
+        quirk = "?ign_set_control" if address.scheme == "rfc2217" else ""
+        return SerialLink(f"{address.scheme}://{address.host}:{address.port}{quirk}", settings)
     port = address.port or table.port
     if address.way == "tcp":
         return TcpLink(address.host, port, timeout=profile.timing.connect_s)

@@ -50,8 +50,8 @@ class SerialLink(Link):
         def work() -> None:
             try:
                 result, error = self._open_port(), None
-            except (serial.SerialException, OSError, ValueError) as exc:
-                result, error = None, str(exc)
+            except Exception as exc:  # pyserial's handlers raise whatever they like
+                result, error = None, str(exc) or type(exc).__name__
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(tell, result, error)
 
@@ -81,7 +81,7 @@ class SerialLink(Link):
             rtscts=self._settings.flow == "rtscts",
             xonxoff=self._settings.flow == "xonxoff",
             timeout=0.2,
-            write_timeout=5.0,
+            write_timeout=None if self._url.startswith("rfc2217:") else 5.0,
         )
 
     def _read(self, loop: asyncio.AbstractEventLoop, port: Any, out: queue.Queue[Any]) -> None:
