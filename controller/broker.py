@@ -81,12 +81,12 @@ class ManagedBroker:
         self._prepare()
         await self._end_old()
         await self._passwords(passwd)
-        for attempt in range(3):
+        for attempt in range(5):
             try:
                 await self._launch(mosquitto)
                 break
             except BrokerError:
-                if self._wanted_port is not None or attempt == 2:
+                if self._wanted_port is not None or attempt == 4:
                     raise
                 self.port = _free_port(self.host)  # the one kept from last time was taken
         self._keep_login()
@@ -173,7 +173,6 @@ class ManagedBroker:
                 "max_queued_messages 1000",
                 "max_inflight_messages 40",
                 "max_keepalive 300",
-                "max_connections 1000",
                 "log_dest stderr",
                 "log_type error",
                 "log_type warning",
@@ -182,7 +181,9 @@ class ManagedBroker:
                     if plugin
                     else ()
                 ),
+                # Options of a listener come after it: before it they would open port 1883 as well.
                 f"listener {self.port} {self.host}",
+                "max_connections 1000",
                 "",
             ]
         )
@@ -205,15 +206,13 @@ class ManagedBroker:
         self.pid = self._process.pid
         _write(self.folder / "pid", str(self.pid))
         ended = asyncio.create_task(self._process.wait())
-        listening = asyncio.create_task(_listens(self.host, self.port))
+        listening = asyncio.create_task(_lets_in(self.host, self.port, self._daemon))
         done, _ = await asyncio.wait(
             {ended, listening}, timeout=STARTED_S, return_when=asyncio.FIRST_COMPLETED
         )
         for task in (ended, listening):
             task.cancel()
-        # Another broker on this port would answer too: ours must still be alive after that.
-        await asyncio.sleep(0.05)
-        if listening not in done or self._process.returncode is not None:
+        if listening not in done:
             await self._terminate()
             raise BrokerError(
                 f"the broker does not start on {self.host}:{self.port}: {self._last_words()}."
@@ -331,22 +330,46 @@ def _plugin() -> Path | None:
 
 
 def _free_port(host: str) -> int:
+    """A free port that no outgoing connection takes: it must be free after a restart too."""
+    try:
+        low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    except (OSError, ValueError):
+        low = 32768
+    ports = range(max(1024, low - 12_000), low) or range(10_000, 60_000)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    for _ in range(200):
+        port = secrets.choice(ports)
+        with socket.socket(family, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise BrokerError(f"no free port at {host}. Name one with [mqtt] port.")
 
 
-async def _listens(host: str, port: int) -> None:
+async def _lets_in(host: str, port: int, login: Login) -> None:
+    """Returns when the broker there takes this login: it is ours, and not another on the port.
+
+    MQTT 3.1.1, 3.1 CONNECT and 3.2 CONNACK.
+    """
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+
+    def text(value: str) -> bytes:
+        data = value.encode()
+        return len(data).to_bytes(2, "big") + data
+
+    said = text("MQTT") + b"\x04\xc2\x00\x05"
+    said += text(f"ready-{secrets.token_hex(4)}") + text(login.name) + text(login.password)
     while True:
-        try:
-            _, writer = await asyncio.open_connection(here, port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
+        with suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+            reader, writer = await asyncio.open_connection(here, port)
+            try:
+                writer.write(b"\x10" + bytes([len(said)]) + said)
+                async with asyncio.timeout(1.0):
+                    if await reader.readexactly(4) == b"\x20\x02\x00\x00":
+                        writer.write(b"\xe0\x00")
+                        return
+            finally:
+                writer.close()
+        await asyncio.sleep(0.02)
 
 
 def _runs_with(pid: int, argument: Path) -> bool:

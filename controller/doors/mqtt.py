@@ -98,9 +98,10 @@ class MqttDoor:
     async def _greet(self) -> None:
         """Everything anew: a broker that was restarted remembers nothing."""
         try:
-            await self._publish("online", "online")
             await self._everything()
             await self._listen()
+            await asyncio.sleep(0)  # the subscriptions go out first: online means that it listens
+            await self._publish("online", "online")
         except LinkError as error:
             _log.info("mqtt_door", error=str(error))  # the next connection greets again
 

@@ -159,8 +159,8 @@ async def open_room(
     opened: list[Room] = []
     run_dir = tmp_path / "run"
 
-    async def make(*, mqtt: MqttLink | None = None, **sections: Any) -> Room:
-        room = Room(room_config(**sections), run_dir, mqtt)
+    async def make(*, link: MqttLink | None = None, **sections: Any) -> Room:
+        room = Room(room_config(**sections), run_dir, link)
         opened.append(room)
         return await room.start()
 
