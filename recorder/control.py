@@ -147,7 +147,9 @@ def running(run_dir: Path) -> list[Running]:
 
 
 def _is_recorder(pid: int) -> bool:
-    return b"recorder.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    """An ending process has no command line any more, and may still hold its lock: it counts."""
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return not command or b"recorder.process" in command
 
 
 async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:

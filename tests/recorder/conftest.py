@@ -208,9 +208,10 @@ class Class:
             lambda: self._listener is not None and self._listener.done(), "the process's end"
         )
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """kill -9, as the kernel does when memory runs out."""
         os.kill(self.pids[-1], signal.SIGKILL)
+        await kill_and_confirm(self.pids[-1])
 
     async def stop(self) -> None:
         if self.client is not None:

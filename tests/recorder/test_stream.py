@@ -159,7 +159,7 @@ async def test_a_login_is_used_and_never_written_down(
     made = hold_class(f"presenter={device.url}", secret="env:CAMERA_LOGIN")
     await made.start(env={"CAMERA_LOGIN": "teacher:wrong"})
     await made.until(lambda: made.fact("source_failed", "presenter"), "the refusal")
-    made.kill()
+    await made.kill()
     await made.ended()
     await made.start(env={"CAMERA_LOGIN": "teacher:Ge/heim1"})
     await made.running("presenter")
