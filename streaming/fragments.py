@@ -19,7 +19,6 @@ from streaming.boxes import BoxError, Run, Track, parse_moof, parse_moov
 
 MAX_BOX = 64 * 1024 * 1024
 READ_BYTES = 1024 * 1024
-LONG_FILE = 512 * 1024
 SEGMENT_NAME = re.compile(r"\d{6}\.mp4")
 _KEPT = {b"ftyp", b"moov", b"moof", b"mdat"}
 
@@ -179,7 +178,7 @@ def box_at(handle: int, offset: int, end: int) -> tuple[bytes, int] | None:
 class Tail:
     """Follows the file at `path` through growth, replacement and removal.
 
-    It begins at the last key frame of a file that is long already. Reads are short and come from
+    It begins at the last key frame of what is there already. Reads are short and come from
     the page cache, so they are made on the event loop.
     """
 
@@ -209,7 +208,7 @@ class Tail:
             stat = os.fstat(self._handle)
             self._identity = (stat.st_dev, stat.st_ino)
             self._offset, self._reader = 0, FragmentReader()
-            if first and stat.st_size > LONG_FILE:
+            if first:
                 pieces += self._near_end(self._handle, stat.st_size)
             pieces += self._more()
         return pieces
@@ -227,17 +226,21 @@ class Tail:
             offset += length
         pieces = self._reader.feed(header)
         init = self._reader.init
-        if init is None:
-            return pieces
-        for at, length in reversed(moofs):
-            with contextlib.suppress(BoxError):
-                runs = parse_moof(os.pread(handle, length, at), init.tracks)
-                if fragment(b"", runs, init.has_video, at).sync:
+        if init is not None:
+            for at, length in reversed(moofs):
+                if self._begins_decoding(init, os.pread(handle, length, at)):
                     self._offset = at
                     self._reader.move(at)
                     return pieces
-        self._reader = FragmentReader()
+        self._reader = FragmentReader()  # nothing to begin with yet: read from the beginning
         return []
+
+    @staticmethod
+    def _begins_decoding(init: Init, moof: bytes) -> bool:
+        try:
+            return fragment(b"", parse_moof(moof, init.tracks), init.has_video, 0).sync
+        except BoxError:
+            return False
 
     def _look(self) -> tuple[int, int] | None:
         try:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import importlib.util
+import io
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+import uvicorn
 
-from recorder import encoders
+from controller.settings import AuthSettings, TokenSpec
+from controller.state import AccessRole, SessionState, SessionView
+from dashboard.app import create_app
+from recorder import control, encoders
 from recorder.engines.chapters import Chapter
 from recorder.engines.writer import PartWriter
+from recorder.recording import Layout, ProgramSpec, Recording, Role, SourceSpec, create
 
 
 class LiveMaker:
@@ -74,8 +84,6 @@ def part_bytes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def decode(data: bytes) -> tuple[int, int]:
     """How many pictures and sound frames the bytes decode to."""
-    import io
-
     pictures = sounds = 0
     with av.open(io.BytesIO(data)) as container:
         for frame in container.decode():
@@ -89,3 +97,116 @@ def decode(data: bytes) -> tuple[int, int]:
 @pytest.fixture
 def decoded() -> Any:
     return decode
+
+
+def _load(name: str, path: Path) -> Any:
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+ROOM = Path(__file__).parents[1] / "dashboard" / "pretend_room.py"
+TOKENS = {role: f"token-{role.value}" for role in AccessRole}
+
+
+class Hall:
+    """The application over a pretended room whose class is a real recording, on a real port."""
+
+    def __init__(self, root: Path, auth: AuthSettings) -> None:
+        self.room = _load("pretend_room", ROOM).PretendRoom(root / "recordings")
+        self.app = create_app(self.room, auth=auth, secret_key=b"k" * 32)
+        self.live = self.app.state.live
+        self.recording: Recording | None = None
+        self.address = ""
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, **program: Any) -> Recording:
+        """A class is on, recorded in a folder that is returned."""
+        spec = {"width": 320, "height": 180, "fps": 25, "live": True} | program
+        size = f"size={spec['width']}x{spec['height']}&fps={spec['fps']}"
+        self.recording = create(
+            self.room.root,
+            session="s1",
+            room="lab-2",
+            title="Optics",
+            course="PHY1",
+            sources=[
+                SourceSpec(id="front", role=Role.PRESENTER, url=f"test:presenter?{size}"),
+                SourceSpec(id="screen", role=Role.SLIDES, url=f"test:slides?{size}"),
+                SourceSpec(id="mic", role=Role.MICROPHONE, url="test:speech"),
+            ],
+            layout=Layout.PRESENTER,
+            program=ProgramSpec(**spec),
+        )
+        now = datetime.now(UTC)
+        self.room.session = SessionView(
+            id="s1",
+            state=SessionState.LIVE,
+            title="Optics",
+            started=now,
+            now=now,
+            recording=self.recording.id,
+            recording_state="recording",
+        )
+        return self.recording
+
+    def be(self, state: SessionState) -> None:
+        self.room.session.state = state
+
+    async def serve(self) -> str:
+        config = uvicorn.Config(
+            self.app,
+            host="127.0.0.1",
+            port=0,
+            log_level="warning",
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = uvicorn.Server(config)
+        self._task = asyncio.create_task(self._server._serve())
+        async with asyncio.timeout(30):
+            while not self._server.started:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        host, port = self._server.servers[0].sockets[0].getsockname()[:2]
+        self.address = f"{host}:{port}"
+        return self.address
+
+    async def stop(self) -> None:
+        await self.live.close()
+        if self._server and self._task:
+            self._server.should_exit = True
+            await asyncio.wait_for(self._task, 20)
+
+
+@pytest.fixture
+async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
+    tokens = []
+    for role, token in TOKENS.items():
+        monkeypatch.setenv(f"TEST_TOKEN_{role.name}", token)
+        tokens.append(
+            TokenSpec(name=f"{role}-bot", role=role, secret=f"env:TEST_TOKEN_{role.name}")
+        )
+    made = Hall(tmp_path, AuthSettings(tokens=tokens))
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def record(tmp_path: Path) -> AsyncIterator[Callable[[Recording], Awaitable[int]]]:
+    """Starts the real recorder of a folder; it is ended with the test."""
+    pids: list[int] = []
+
+    async def start(recording: Recording) -> int:
+        pids.append(await control.launch(recording.folder, tmp_path / "run"))
+        return pids[-1]
+
+    yield start
+    for pid in pids:
+        await control.kill_and_confirm(pid)

@@ -82,10 +82,13 @@ def test_a_tail_follows_growth_replacement_and_removal(live_bytes: bytes, tmp_pa
     tail = Tail(path)
     assert tail.read() == []
     init, fragments = _all(live_bytes)
-    path.write_bytes(live_bytes[:30_000])
-    first = tail.read()
-    assert first[0] == init
+    path.write_bytes(live_bytes[:100])
+    assert tail.read() == []
     with path.open("ab") as file:
+        file.write(live_bytes[100:30_000])
+        file.flush()
+        first = tail.read()
+        assert first[0] == init
         file.write(live_bytes[30_000:])
     assert first[1:] + tail.read() == fragments
     path.unlink()
@@ -99,13 +102,27 @@ def test_a_tail_reads_the_end_of_a_file_that_was_replaced(
     live_bytes: bytes, tmp_path: Path
 ) -> None:
     path = tmp_path / "program.mp4"
-    path.write_bytes(live_bytes[:40_000])
+    path.write_bytes(b"")
     tail = Tail(path)
     first = tail.read()
     with path.open("ab") as file:
-        file.write(live_bytes[40_000:])
+        file.write(live_bytes)
     path.unlink()
     path.write_bytes(live_bytes)
     init, fragments = _all(live_bytes)
     assert first + tail.read() == [init, *fragments, init, *fragments]
+    tail.close()
+
+
+def test_a_tail_begins_at_the_last_key_frame_of_what_is_there(
+    live_bytes: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "program.mp4"
+    path.write_bytes(live_bytes[:-50])
+    tail = Tail(path)
+    init, *rest = tail.read()
+    fragments = _all(live_bytes)[1]
+    key = [one for one in fragments if one.key][-1]
+    assert isinstance(init, Init)
+    assert rest == fragments[fragments.index(key) : -1]
     tail.close()
