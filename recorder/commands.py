@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from recorder.control import RecorderError, RecorderStatus
+from recorder.control import RecorderError, RecorderState, RecorderStatus
+from recorder.feeds import Feeds
 from recorder.recording import Layout
-
-if TYPE_CHECKING:
-    from recorder.recorder import Recorder
+from recorder.sources import Source
+from recorder.track import Track
 
 _OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
+
+
+class Commanded(Protocol):
+    """What is commanded: a class being recorded. Times are class seconds."""
+
+    state: RecorderState
+    layout: str
+    held: float | None
+    tracks: dict[str, Track]
+    feeds: Feeds
+
+    @property
+    def sources(self) -> Mapping[str, Source]: ...
+    def now(self) -> float: ...
+    def mark(self, kind: str, t: float, **data: Any) -> asyncio.Future[None]: ...
+    def changed(self) -> None: ...
+    def status(self) -> RecorderStatus: ...
+    def begin_finish(self) -> None: ...
 
 
 class Commands:
     """Carries out the commands of the control socket; each is harmless when it is repeated."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Commanded) -> None:
         self._recorder = recorder
 
     async def handle(self, name: str, args: dict[str, Any]) -> RecorderStatus:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from recorder.clock import synchronised
-from recorder.recording import Life, RecordingError, lecture_spans
-
-if TYPE_CHECKING:
-    from recorder.recorder import Recorder
+from recorder.crew import Crew
+from recorder.feeds import Feeds
+from recorder.recording import Life, Recording, RecordingError, lecture_spans
+from recorder.sources import Source
+from recorder.track import Track
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,25 @@ class Outcome:
     error: str | None = None
 
 
-async def finish(recorder: Recorder, end: float, lag: float) -> Outcome:
+class Ending(Protocol):
+    """What is finished: a class being recorded. `end` is in class seconds, once it is decided."""
+
+    end: float | None
+    first_frame_ms: float | None
+    recording: Recording
+    renders: bool
+    tracks: dict[str, Track]
+    feeds: Feeds
+    crew: Crew
+
+    @property
+    def sources(self) -> Mapping[str, Source]: ...
+    def now(self) -> float: ...
+    def mark(self, kind: str, t: float, **data: Any) -> asyncio.Future[None]: ...
+    def stop_sources(self) -> None: ...
+
+
+async def finish(recorder: Ending, end: float, lag: float) -> Outcome:
     """Ends the recording at class second `end`. Never raises for what one part of it cannot do."""
     recording, crew = recorder.recording, recorder.crew
     recorder.end = end
@@ -59,7 +79,7 @@ async def finish(recorder: Recorder, end: float, lag: float) -> Outcome:
     return Outcome(error)
 
 
-def _measured(recorder: Recorder) -> dict[str, Any]:
+def _measured(recorder: Ending) -> dict[str, Any]:
     if not recorder.sources:
         return {}
     clocks = {name: source.measured() for name, source in recorder.sources.items()}
@@ -70,7 +90,7 @@ def _measured(recorder: Recorder) -> dict[str, Any]:
     }
 
 
-async def _lecture(recorder: Recorder) -> str | None:
+async def _lecture(recorder: Ending) -> str | None:
     """Waits for the program, or has production make the lecture. Returns what went wrong."""
     recording, crew = recorder.recording, recorder.crew
     folder = recording.folder
@@ -96,7 +116,7 @@ async def _lecture(recorder: Recorder) -> str | None:
     return None
 
 
-async def _wait_for_program(recorder: Recorder) -> None:
+async def _wait_for_program(recorder: Ending) -> None:
     """Until it has finished or died, or has said nothing for half a minute."""
     crew = recorder.crew
     loop = asyncio.get_running_loop()
