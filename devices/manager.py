@@ -116,6 +116,13 @@ class DeviceManager:
         """What went over the device's wire lately, oldest first. Raises UnknownDevice."""
         return self._driver(device).traffic.entries()
 
+    def watch_traffic(self, device: str, watcher: Callable[[Traffic], None]) -> Callable[[], None]:
+        """Call `watcher` (which must not block or raise) with each new entry of the device's
+        traffic. Returns what ends that. Raises UnknownDevice."""
+        watchers = self._driver(device).traffic.watchers
+        watchers.append(watcher)
+        return lambda: watchers.remove(watcher) if watcher in watchers else None
+
     async def send(
         self,
         device: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -19,10 +20,11 @@ class Traffic(BaseModel):
 
 
 class TrafficLog:
-    """The last `size` entries of one device."""
+    """The last `size` entries of one device; `watchers` are called with each new one."""
 
     def __init__(self, size: int = 400) -> None:
         self._entries: deque[Traffic] = deque(maxlen=size)
+        self.watchers: list[Callable[[Traffic], None]] = []
 
     def add(self, direction: Literal["out", "in", "note"], data: bytes, text: str) -> Traffic:
         """Note one frame (`data` as it was on the wire) or a word about the link."""
@@ -30,6 +32,8 @@ class TrafficLog:
             time=datetime.now(UTC), direction=direction, data=data.hex(" "), text=text[:400]
         )
         self._entries.append(entry)
+        for watcher in list(self.watchers):
+            watcher(entry)
         return entry
 
     def entries(self) -> list[Traffic]:

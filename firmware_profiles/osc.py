@@ -11,7 +11,7 @@ from firmware_profiles.fields import TemplateError
 
 def osc_datagram(text: bytes) -> bytes:
     """`/address ,tags arg…` as the datagram that OSC 1.0 defines (tags i, f, s, T, F)."""
-    address, *rest = _osc_words(text.decode())
+    address, *rest = osc_words(text.decode())
     tags = rest[0] if rest else ","
     out, values = _osc_string(address) + _osc_string(tags), iter(rest[1:])
     for tag in tags[1:]:
@@ -45,7 +45,7 @@ def osc_text(datagram: bytes) -> bytes | None:
                 at += 4
             elif tag == "s":
                 text, at = _osc_read(datagram, at)
-                words.append(json.dumps(text) if " " in text or not text else text)
+                words.append(text if re.fullmatch(r'[^\s"\\]+', text) else json.dumps(text))
             elif tag == "b":
                 size = struct.unpack_from(">i", datagram, at)[0]
                 if size < 0 or at + 4 + size > len(datagram):
@@ -59,7 +59,8 @@ def osc_text(datagram: bytes) -> bytes | None:
         return None
 
 
-def _osc_words(text: str) -> list[str]:
+def osc_words(text: str) -> list[str]:
+    """The words of a message in its text form; quoted ones are taken out of their quotes."""
     return [
         json.loads(word) if word.startswith('"') else word
         for word in re.findall(r'"(?:[^"\\]|\\.)*"|\S+', text)

@@ -1,0 +1,1 @@
+"""Finding devices on the network, on serial ports and on the broker."""
