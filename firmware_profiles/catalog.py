@@ -41,8 +41,8 @@ class Catalog:
         """The profile. Raises UnknownProfile or ProfileError."""
         if name not in self._profiles:
             text, file = self._text(name)
-            self._profiles[name] = parse(text, file=file, name=name, base=self._base)
-            self._raw[name] = read_raw(text, file=file, base=self._base)
+            self._profiles[name] = parse(text, file=file, name=name, base=self.raw)
+            self._raw[name] = read_raw(text, file=file, base=self.raw)
         return self._profiles[name]
 
     def dialect(self, name: str, model: str, firmware: str) -> tuple[str, Profile] | None:
@@ -68,9 +68,10 @@ class Catalog:
             except ProfileError as error:
                 yield name, error
 
-    def _base(self, name: str) -> Raw:
+    def raw(self, name: str) -> Raw:
+        """The tables of a profile as another one may extend them. Raises as `get` does."""
         text, file = self._text(name)
-        raw = read_raw(text, file=file, base=self._base)
+        raw = read_raw(text, file=file, base=self.raw)
         raw.pop("extends", None)
         for key in ("evidence", "models", "name"):
             raw.pop(key, None)

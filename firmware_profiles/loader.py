@@ -28,7 +28,12 @@ class ProfileError(ValueError):
 
 
 def load(path: Path, *, name: str = "", base: Callable[[str], Raw] | None = None) -> Profile:
-    """The profile in `path`. `base` gives the raw tables of a profile named by `extends`."""
+    """The profile in `path`. `base` gives the raw tables of a profile named by `extends`; without
+    it that is a shipped one. Raises ProfileError."""
+    if base is None:
+        from firmware_profiles.catalog import Catalog
+
+        base = Catalog().raw
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -67,7 +72,13 @@ def read_raw(text: str, *, file: str, base: Callable[[str], Raw] | None = None) 
         raise ProfileError(
             file, line_of(text, ("extends",)), "extends", "no such profile", "name a known profile"
         )
-    return merged(base(parent), raw)
+    try:
+        below = base(parent)
+    except KeyError as error:
+        raise ProfileError(
+            file, line_of(text, ("extends",)), "extends", str(error), "Name a known profile"
+        ) from error
+    return merged(below, raw)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> Raw:

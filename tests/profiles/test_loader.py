@@ -45,7 +45,7 @@ status = "unverified"
 def _load(tmp_path: Path, text: str) -> object:
     file = tmp_path / "test.toml"
     file.write_text(text)
-    return load(file, base=Catalog()._base)
+    return load(file)
 
 
 def test_a_good_one_loads(tmp_path: Path) -> None:
@@ -113,6 +113,11 @@ status = "unverified"
     assert "mute" not in child.commands
     assert dict(child.commands["input"].values) == {"ops": "50"}
     assert child.commands["input"].cmd == "14"
+
+
+def test_extending_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"test.toml:1: extends: no profile 'samsung/mcd'"):
+        _load(tmp_path, 'extends = "samsung/mcd"\n' + GOOD)
 
 
 def test_dialects_are_chosen_by_model_and_firmware(tmp_path: Path) -> None:
