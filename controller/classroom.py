@@ -21,7 +21,7 @@ from controller.adopt import restore
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
 from controller.events import EventBus
-from controller.health import AlarmBoard, device_words
+from controller.health import AlarmBoard, device_words, journal_damaged
 from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
 from controller.outbox import Outbox
@@ -43,7 +43,6 @@ from recorder.recording import Layout, RecordingError, boot_id, find, list_recor
 
 if TYPE_CHECKING:
     from devices.manager import DeviceManager
-
     from devices.transports.mqtt import MqttLink
     from publishing.delivery import DeliveryStatus, DeliveryWorker
 
@@ -86,6 +85,8 @@ class Classroom:
     async def start(self) -> None:
         """Open the journal, adopt a running recorder, finish what was under way."""
         await self.journal.open()
+        if self.journal.damaged is not None:
+            self.alarms.set("journal.damaged", journal_damaged(self.journal.damaged.name))
         await restore(self._lesson)
         self._upkeep.start()
 

@@ -296,3 +296,13 @@ def recording_failed(detail: str) -> Words:
 def journal_trouble(detail: str) -> Words:
     """The journal is not written: a restart now would forget the newest changes."""
     return Words("critical", "technician", detail[:1].upper() + detail[1:], "Free disk space.")
+
+
+def journal_damaged(kept: str) -> Words:
+    """The journal could not be read at start; a new one was begun."""
+    return Words(
+        "warning",
+        "technician",
+        f"The room's journal was damaged; it is kept as {kept} and a new one was begun.",
+        "Check the disk. A class that was on then is not taken up; its recording is whole.",
+    )

@@ -1,4 +1,4 @@
-"""Small jobs that come round: planned ends, the disk, forgotten pauses, unheard speakers."""
+"""Small jobs that come round: planned ends, the disk, retention, forgotten pauses, speech."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from controller.register import DAEMON
 from controller.session import Session, now_utc
 from controller.settings import RoomConfig
 from controller.state import SessionState
+from recorder.retention import prune
 
 _log = structlog.get_logger(__name__)
 
 TICK_S = 1.0
 DISK_S = 30.0
+PRUNE_S = 3600.0
 SPEECH_DBFS = -45.0
 SPEECH_TICKS = 4
 
@@ -34,6 +36,7 @@ class Upkeep:
         self._paused_since: float | None = None
         self._speech = 0
         self._disk_at = 0.0
+        self._prune_at = 0.0
 
     def start(self) -> None:
         """Begin to look round."""
@@ -58,6 +61,9 @@ class Upkeep:
             self._disk_at = now + DISK_S
             words = await asyncio.to_thread(self._lesson.capture.recorders.disk_words)
             self._alarms.set("disk.reserve", None if self._lesson.register.on else words)
+        if now >= self._prune_at and not self._lesson.register.on:
+            self._prune_at = now + PRUNE_S
+            await self._prune()
 
     async def _run(self) -> None:
         while True:
@@ -66,6 +72,22 @@ class Upkeep:
             except Exception:
                 _log.exception("upkeep")
             await asyncio.sleep(TICK_S)
+
+    async def _prune(self) -> None:
+        """Delete the media that every target has confirmed, when its time here is over."""
+        storage = self._config.storage
+        if storage.keep_days is None or not storage.recordings.is_dir():
+            return
+        verdicts = await asyncio.to_thread(
+            prune,
+            storage.recordings,
+            required=[target.id for target in self._config.publish if target.auto],
+            keep_days=storage.keep_days,
+        )
+        for verdict in verdicts:
+            if verdict.prune:
+                data = {"recording": verdict.recording, "bytes": verdict.size}
+                await self._lesson.register.note(DAEMON, "pruned", data)
 
     async def _times(self, session: Session) -> None:
         """The planned end: remind, or end the class after the overtime."""

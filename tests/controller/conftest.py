@@ -40,6 +40,11 @@ async def until(condition: Callable[[], Any], timeout: float = PATIENCE_S) -> An
     return found
 
 
+def as_tcp(address: str) -> str:
+    """A simulated device's address as a transport."""
+    return address if "://" in address else f"tcp://{address}"
+
+
 @dataclass
 class Room:
     """One controller over a room's folders; several may follow each other on the same ones."""

@@ -17,7 +17,7 @@ from controller.state import Actor, SessionState
 from recorder import control
 from recorder.recording import Life, Recording
 
-from .conftest import Room, until
+from .conftest import Room, as_tcp, until
 
 OpenRoom = Callable[..., Awaitable[Room]]
 Simulate = Callable[..., Awaitable[str]]
@@ -39,7 +39,7 @@ async def test_a_class_from_the_button_to_the_archive(
                 "id": "projector",
                 "name": "Projector",
                 "profile": "pjlink/class1",
-                "transport": projector if "://" in projector else f"tcp://{projector}",
+                "transport": as_tcp(projector),
                 "options": {"password": f"file:{tmp_path / 'secret'}"},
             },
         ],

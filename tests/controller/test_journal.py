@@ -7,8 +7,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -196,6 +198,15 @@ async def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="state"):
         await Journal(tmp_path / "file" / "state" / "journal.sqlite").open()
+
+
+async def test_damaged_journal_is_an_alarm(
+    open_room: Callable[..., Awaitable[Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "journal.sqlite").write_bytes(b"no journal" * 500)
+    room = await open_room(sources=[])
+    assert room.alarm("journal.damaged").who == "technician"
 
 
 def test_states_are_told_apart() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -81,7 +83,7 @@ async def test_forgotten_pause_and_speech_nobody_records(
 
 
 async def test_full_disk_is_said_before_the_next_class(
-    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch, quick: None, tmp_path: object
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch, quick: None, tmp_path: Path
 ) -> None:
     free = 1e9
     monkeypatch.setattr(recorders, "free_bytes", lambda _: free)
@@ -91,3 +93,26 @@ async def test_full_disk_is_said_before_the_next_class(
     assert room.alarm("disk.reserve").severity == "critical"
     free = 9e9
     await until(lambda: room.alarm("disk.reserve") is None)
+
+
+async def test_delivered_recordings_are_pruned_and_others_kept(
+    open_room: OpenRoom,
+    teacher: Actor,
+    quick: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "PRUNE_S", 0.05)
+    storage = {"recordings": tmp_path / "r", "state": tmp_path / "s", "reserve_gb": 0}
+    room = await open_room(storage=storage | {"keep_days": 0})
+    await room.classroom.start_class(teacher)
+    await room.recording()
+    await room.classroom.end_class(teacher, undo=False)
+    await room.finished()
+    folder = room.folder
+    await until(lambda: not list(folder.glob("tracks/*/*.m*")))
+    assert (folder / "recording.json").exists()
+    assert [d.state for d in room.classroom.deliveries()] == ["verified"]
+    await until(lambda: any((tmp_path / "archive").rglob("lecture.mp4")))
+    kept = await asyncio.to_thread(room.classroom.recordings)
+    assert [recording.id for recording in kept] == [room.session.recording]
