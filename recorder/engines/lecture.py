@@ -23,6 +23,7 @@ from recorder.engines.writer import PartWriter
 from recorder.recording import ProgramSpec
 
 _LAG_US = 200_000
+_LIVE_LAG_US = 40_000  # the ticks keep a distance of their own; it grows where packets are late
 _MAX_LAG_US = 1_500_000
 _REST_US = 1_000_000  # an unchanged picture is written again after so long
 _LIVE_REST_US = 200_000
@@ -88,7 +89,7 @@ class Program:
         self._last_time = -1
         self._next_key = 0
         self._phase = 0j
-        self._lag = _LAG_US
+        self._lag = self._least_lag = _LIVE_LAG_US if spec.live else _LAG_US
         self._scheduled: deque[feed.Command] = deque()
         self._streams: dict[int, str] = {}
         self._held_at: int | None = None
@@ -111,6 +112,8 @@ class Program:
             case feed.Tick():
                 self.now = max(self.now, message.now)
                 self.advance(self.now - self._lag)
+                if self.spec.live:  # what a moment of need has cost is won back little by little
+                    self._lag = max(self._least_lag, self._lag - 1000)
             case feed.Command():
                 self._command(message)
 
@@ -129,7 +132,7 @@ class Program:
             return
         late = self.now - packet.pts
         if not packet.preroll and late > 0:
-            self._lag = min(_MAX_LAG_US, max(self._lag, late + _LAG_US // 2))
+            self._lag = min(_MAX_LAG_US, max(self._lag, late + self._least_lag // 2))
         (self.compositor if media == "video" else self.mixer).push(packet)
 
     def _command(self, command: feed.Command) -> None:
