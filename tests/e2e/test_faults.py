@@ -102,6 +102,8 @@ async def test_the_daemon_is_killed_and_the_recording_never_stops(
         assert [it.pid for it in room.recorders()] == [recorder]
         room.open()
         after = recorded(room, before["recorded_s"] + 2)
+        maps = Path(f"/proc/{room.processes['daemon'].pid}/maps").read_text()
+        assert not [name for name in ("numpy", "libavcodec", "cv2") if name in maps]
         assert after["id"] == before["id"]
         assert after["state"] == "live"
         assert room.recorders()[0].pid == recorder
