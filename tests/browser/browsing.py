@@ -105,6 +105,14 @@ class Served:
         self._server = self._task = None
 
 
+async def until(page: Page, expression: str) -> None:
+    """Waits until the expression holds. (Playwright's own wait evaluates in the page, which the
+    pages' content security policy forbids.)"""
+    async with asyncio.timeout(2 * PATIENCE_MS / 1000):
+        while not await page.evaluate(expression):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 async def keep_picture(page: Page, name: str) -> None:
     """Keeps a picture of the page where CLASSROOMD_SCREENSHOTS says, for eyes to look at."""
     folder = os.environ.get("CLASSROOMD_SCREENSHOTS")

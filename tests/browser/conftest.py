@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from controller.settings import AuthSettings, UserSpec
 from controller.state import AccessRole
@@ -39,6 +39,8 @@ from browsing import (  # noqa: E402
     sign_in,
 )
 from pretend_room import PretendRoom  # noqa: E402
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,10 +6,10 @@ import re
 import signal
 
 import pytest
-from browsing import Daemon, Open, keep_picture, sign_in
+from browsing import Daemon, Open, keep_picture, sign_in, until
 from playwright.async_api import Page, expect
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 LONG_MS = 60_000
 
 
@@ -56,11 +56,11 @@ async def test_from_start_to_the_lecture(daemon: Daemon, open_page: Open) -> Non
     await watch.click()
     await expect(page.get_by_role("heading", name="Optics, lecture 4")).to_be_visible()
     length = "document.querySelector('video').duration"
-    await page.wait_for_function(f"{length} > 1", timeout=LONG_MS)
+    await until(page, f"{length} > 1")
     chapters = page.locator(".chapter")
     await expect(chapters.filter(has_text="After the pause")).to_have_count(1)
     await chapters.filter(has_text="Picture: Side by side").click()
-    await page.wait_for_function("document.querySelector('video').currentTime > 0")
+    await until(page, "document.querySelector('video').currentTime > 0")
 
 
 async def test_a_killed_daemon_comes_back_to_the_same_class(

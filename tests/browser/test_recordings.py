@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from browsing import PANEL, PHONE, Open, Served, sign_in
+from browsing import PANEL, PHONE, Open, Served, sign_in, until
 from playwright.async_api import Page, expect
 
 SECONDS, FPS = 8, 10
@@ -43,11 +43,11 @@ async def test_a_student_finds_the_minute(served: Served, open_page: Open, recor
     await expect(row).to_contain_text("1 minute")
     await row.click()
     await expect(page.get_by_role("heading", name="Optics, lecture 3")).to_be_visible()
-    await page.wait_for_function("document.querySelector('video').readyState >= 1")
+    await until(page, "document.querySelector('video').readyState >= 1")
     length = await page.evaluate("document.querySelector('video').duration")
     assert length == pytest.approx(SECONDS, abs=0.2)
     await page.get_by_role("button", name="Exam question").click()
-    await page.wait_for_function("document.querySelector('video').currentTime > 6")
+    await until(page, "document.querySelector('video').currentTime > 6")
     await expect(page.locator('.chapter[aria-current="true"]')).to_contain_text("Exam question")
 
 
