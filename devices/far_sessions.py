@@ -133,9 +133,36 @@ class FarViscaIp(FarSession):
         return VISCA_HEADER.pack(VISCA_REPLY, len(frame), self._sequence) + frame
 
 
+class FarMdcTls(FarSession):
+    """Asks for TLS, then for the PIN. The transport encrypts between the two."""
+
+    def __init__(self, spec: SessionSpec, options: Mapping[str, Any]) -> None:
+        super().__init__(spec, options)
+        self._pin: bytes | None = str(options.get("pin", "0000")).rjust(4, "0").encode()
+
+    def greet(self) -> None:
+        self.replies.append(b"MDCSTART<<TLS>>")
+
+    def received(self, data: bytes) -> list[bytes]:
+        if self._pin is None:
+            return [data]
+        self._heard += data
+        if len(self._heard) < 4:
+            return []
+        given, rest, self._heard = self._heard[:4], self._heard[4:], b""
+        if given != self._pin:
+            self.replies.append(b"MDCAUTH<<FAIL:0x01>>")
+            self.closing = True
+            return []
+        self._pin = None
+        self.replies.append(b"MDCAUTH<<PASS>>")
+        return [rest] if rest else []
+
+
 FAR_KINDS: dict[str, type[FarSession]] = {
     "plain": FarSession,
     "pjlink": FarPJLink,
     "ntcontrol": FarNtControl,
     "visca-ip": FarViscaIp,
+    "mdc-tls": FarMdcTls,
 }

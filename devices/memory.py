@@ -54,6 +54,9 @@ class MemoryLink(Link):
         if self._far.closing:
             self._out.put_nowait(None)
 
+    async def start_tls(self) -> None:
+        """Nobody listens in memory."""
+
     def cut(self, why: str = "cut") -> None:
         """Lose the connection as if the cable were pulled."""
         if self._far is not None:

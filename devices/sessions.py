@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
@@ -258,7 +259,8 @@ class MdcTlsSession(Session):
         await self.link.write(str(self.options.get("pin", "")).rjust(4, "0").encode())
         answer = await self._until(b">>", 5.0)
         if b"<<PASS" not in answer:
-            reason = "is blocked" if b"0x0002" in answer else "was refused"
+            blocked = re.search(rb"FAIL:0x0*2>", answer)
+            reason = "is blocked" if blocked else "was refused"
             raise SessionError(f"the PIN {reason}", "set options.pin as in the display's menu")
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from devices.certificate import server_context
 from devices.far_end import FarEnd, Piece
 from devices.simulated import SimulatedDevice
 from devices.transports.link import LinkError
@@ -93,8 +94,14 @@ class TcpPort(Port):
             await writer.drain()
 
         sender = _Sender(write, writer.close)
-        sender.put(far.open(lambda data: sender.put([(0.0, data)])))
+        greeting = far.open(lambda data: sender.put([(0.0, data)]))
         try:
+            if self._session.kind == "mdc-tls":
+                context = await asyncio.to_thread(server_context)
+                await write(b"".join(data for _, data in greeting))
+                await writer.start_tls(context)
+            else:
+                sender.put(greeting)
             while data := await reader.read(4096):
                 sender.put(far.received(data), closing=far.closing)
         except OSError:

@@ -11,6 +11,7 @@ from typing import Any
 import aiopjlink
 import pytest
 from samsung_mdc import MDC
+from samsung_mdc.exceptions import MDCTLSAuthFailed
 from visca_over_ip import Camera
 
 from devices.rehearsal import WAYS
@@ -44,6 +45,18 @@ async def test_samsung_mdc_over_tcp(simulator: Any) -> None:
         assert (await display.input_source(1))[0].name == "DISPLAY_PORT_1"
         assert (await display.mute(1, ["ON"]))[0].name == "ON"
         assert await display.model_name(1) == ("simulated",)
+
+
+async def test_samsung_mdc_inside_tls(simulator: Any) -> None:
+    address = simulator(
+        "samsung/mdc-tls", "--port", "0", "--option", "pin=env:PIN", env={"PIN": "4711"}
+    )
+    target = address.split("//")[1]
+    async with MDC(target, pin=4711) as display:
+        assert (await display.power(1))[0].name == "OFF"
+    with pytest.raises(MDCTLSAuthFailed):
+        async with MDC(target, pin=1):
+            pass
 
 
 def test_samsung_mdc_command_line_over_a_serial_line(simulator: Any, tmp_path: Path) -> None:

@@ -83,6 +83,23 @@ async def test_wrong_password_is_told_and_not_hammered(
     assert result.outcome == "queued"
 
 
+async def test_inside_tls_with_a_pin(
+    simulator: Any, manage: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIN", "0000")
+    monkeypatch.setenv("WRONG", "0001")
+    transport = simulator("samsung/mdc-tls", "--port", "0", "--time-scale", "50")
+    table = {"profile": "samsung/mdc-tls", "transport": transport}
+    manager = await manage(
+        DeviceSpec(id="right", options={"pin": "env:PIN"}, **table),
+        DeviceSpec(id="wrong", options={"pin": "env:WRONG"}, **table),
+        scale=50,
+    )
+    await manager.send("right", "power", True)
+    await until(manager, "right", lambda s: s.power is Power.ON)
+    await until(manager, "wrong", lambda s: "PIN" in s.detail)
+
+
 async def test_a_missing_secret_is_told(manage: Any, until: Any, simulator: Any) -> None:
     manager = await manage(
         DeviceSpec(
