@@ -109,17 +109,17 @@ class TabletStore:
             row = database.execute(f"{_ANSWERS} AND question = ? AND seat = ?", key).fetchone()
             standing = _answer(row) if row else None
             seen = database.execute(
-                "SELECT question, seat FROM answer_ids WHERE session = ? AND id = ?",
-                (session, answer.id),
+                "SELECT question FROM answer_ids WHERE session = ? AND seat = ? AND id = ?",
+                (session, answer.seat, answer.id),
             ).fetchone()
-            if seen and standing:
+            if seen and standing and seen[0] == answer.question:
                 return Receipt(standing, fresh=False)
             if seen:
-                # The id was used for another question or seat: not an answer to this one.
+                # The id was used for another question: not an answer to this one.
                 return Receipt(_with(answer, "refused", 0), fresh=False)
             database.execute(
-                "INSERT INTO answer_ids (session, id, question, seat) VALUES (?, ?, ?, ?)",
-                (session, answer.id, answer.question, answer.seat),
+                "INSERT INTO answer_ids (session, seat, id, question) VALUES (?, ?, ?, ?)",
+                (session, answer.seat, answer.id, answer.question),
             )
             if standing is None:
                 kept = _with(answer, answer.state, 1)

@@ -14,10 +14,10 @@ CREATE TABLE answers (
   received_at INTEGER NOT NULL, state TEXT NOT NULL, revision INTEGER NOT NULL,
   PRIMARY KEY (session, question, seat)
 ) WITHOUT ROWID;
--- Every answer id ever taken, so that a repetition is known whatever happened since.
+-- Every answer id that a seat ever used, so that a repetition is known whatever happened since.
 CREATE TABLE answer_ids (
-  session TEXT NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL, seat TEXT NOT NULL,
-  PRIMARY KEY (session, id)
+  session TEXT NOT NULL, seat TEXT NOT NULL, id TEXT NOT NULL, question TEXT NOT NULL,
+  PRIMARY KEY (session, seat, id)
 ) WITHOUT ROWID;
 CREATE TABLE attendance (
   session TEXT NOT NULL, seat TEXT NOT NULL, joined INTEGER NOT NULL, gone INTEGER,

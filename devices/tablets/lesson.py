@@ -20,7 +20,7 @@ from devices.tablets import state as lesson_state
 from devices.tablets.clock import room_ms
 from devices.tablets.log import Answer, Draft, Entry, Receipt, SessionLog, Signal
 from devices.tablets.presence import Presence, Seat
-from devices.tablets.question import Question, tally
+from devices.tablets.question import AnswerError, Question, tally
 from devices.tablets.teaching import NotNowError
 
 TAIL = 5000
@@ -177,6 +177,8 @@ class Lesson:
             state = "counted" if open_still else "saved"
         kept = Answer(ident, question, seat, tablet, asked.check(value), device_at, now, state)
         receipt = await self._log.answer(self.session, kept, change=asked.changeable)
+        if receipt.answer.state == "refused":
+            raise AnswerError("this answer's id was used for another question")
         standing = self._answers.setdefault(question, {})
         known = standing.get(seat)
         if known is None or receipt.answer.revision >= known.revision:

@@ -17,14 +17,14 @@ from typing import Any, Protocol
 import structlog
 
 from devices.tablets.access import BrokerAccess
-from devices.tablets.member import Member
+from devices.tablets.member import Member, text_of
 from devices.tablets.pairing import PairingError, Tablet
 from devices.tablets.presence import LEASE_MS
 from devices.tablets.room import TabletRoom
 
 WAITING_UP = 200
 WAITING_DOWN = 20_000
-AT_ONCE = 100
+AT_ONCE = 8
 SUSPENDED_S = 60.0
 SILENT_S = 2.5 * LEASE_MS / 1000
 
@@ -44,6 +44,8 @@ class Link(Protocol):
     def subscribe(
         self, topic_filter: str, handler: Callable[[str, bytes], None]
     ) -> Callable[[], None]: ...
+
+    def watch(self, watcher: Callable[[bool], None]) -> Callable[[], None]: ...
 
 
 class _MqttMember(Member):
@@ -84,7 +86,9 @@ class MqttTablets:
         self._ends = [
             self._link.subscribe(f"{self._base}/tablets/+/up", self._heard),
             self._link.subscribe(f"{self._base}/tablets/+/presence", self._presence),
+            self._link.watch(self._connected),
         ]
+        self._connected(self._link.connected)
 
     async def stop(self) -> None:
         """Stops listening; tablets notice that the room is away."""
@@ -105,6 +109,11 @@ class MqttTablets:
             await self._access.grant(tablet, credential)
 
     # --- in ------------------------------------------------------------------------------------
+
+    def _connected(self, connected: bool) -> None:
+        """Tablets that were at the broker before the room say hello again."""
+        if connected:
+            self.put("class/now", text_of({"type": "here"}))
 
     def _heard(self, topic: str, payload: bytes) -> None:
         ident = topic.split("/")[-2]

@@ -61,6 +61,10 @@ class Replica:
                 return self._advance()
             case "pong" if self.ready and message["seq"] > self.seq and not self._early:
                 return [{"type": "gap", "after": self.seq}]
+            case "here":
+                return [self.hello()]
+            case "refused" if message["code"] == "no_hello":
+                return [self.hello()]
             case "host":
                 self.host_here = message["here"]
         return []

@@ -1,0 +1,159 @@
+"""How soon a page turn is on every tablet, beside the bare broker's fan-out in the same run.
+
+Room, broker and crowd are processes of their own; the lecturer's tablet is in this one. Five in
+six tablets come in over MQTT, the others over the WebSocket. `page_turn_N_p99_ms`: from the
+lecturer's send to each tablet's copy of the page, 99th percentile over tablets and turns;
+`…_last_…`: until the last tablet of a turn has it. Also: N joining at once, N answering at once
+(counted exactly), and all back after the broker was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import statistics
+import sys
+import time
+import uuid
+from typing import Any
+
+import aiomqtt
+import websockets
+
+TURNS = 60
+EVERY_S = 0.25
+CROWDS = (40, 100, 300)
+
+
+class Other:
+    """A process that obeys JSON lines."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", self._module),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=1 << 24,
+        )
+
+    async def do(self, what: str, **fields: Any) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"do": what, **fields}).encode() + b"\n")
+        await self._process.stdin.drain()
+        line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._module} ended while asked to {what}")
+        return json.loads(line)
+
+    async def stop(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        await self._process.wait()
+
+
+class Lecturer:
+    """The lecturer's tablet, over the WebSocket."""
+
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+
+    async def say(self, kind: str, **fields: Any) -> tuple[int, int]:
+        """Says something; returns when it was sent and the log's number for it."""
+        ident = uuid.uuid4().hex
+        text = json.dumps({"type": kind, "id": ident, **fields})
+        sent = time.monotonic_ns()
+        await self._socket.send(text)
+        while True:
+            message = json.loads(await self._socket.recv())
+            if message["type"] == "saved" and message["id"] == ident:
+                return sent, message["seq"]
+            if message["type"] == "refused":
+                raise RuntimeError(message["message"])
+
+
+def _p(samples: list[float], share: float) -> float:
+    return round(statistics.quantiles(samples, n=1000)[int(share * 10) - 1], 1)
+
+
+async def _turns(lecturer: Lecturer, crowd: Other, n: int) -> dict[str, float | None]:
+    turns = []
+    for number in range(TURNS):
+        turns.append(await lecturer.say("turn", page=f"p{number % 40}"))
+        await asyncio.sleep(EVERY_S)
+    first, last = turns[0][1], turns[-1][1]
+    seen = (await crowd.do("seen", first=first, last=last))["seen"]
+    each = [(at - sent) / 1e6 for sent, seq in turns for at in seen[str(seq)]]
+    slowest = [(max(seen[str(seq)]) - sent) / 1e6 for sent, seq in turns]
+    return {
+        f"page_turn_{n}_p50_ms": _p(each, 50),
+        f"page_turn_{n}_p99_ms": _p(each, 99),
+        f"page_turn_{n}_last_p50_ms": _p(slowest, 50),
+        f"page_turn_{n}_last_p99_ms": _p(slowest, 99),
+    }
+
+
+async def _raw(where: dict[str, Any], crowd: Other, n: int) -> dict[str, float | None]:
+    host, port, username, password = where["broker"]
+    sent = []
+    async with aiomqtt.Client(host, port, username=username, password=password) as client:
+        for number in range(TURNS):
+            sent.append(time.monotonic_ns())
+            text = json.dumps({"type": "raw", "n": number, "filler": "x" * 180})
+            await client.publish("classroom/bench/class/now", text, qos=1)
+            await asyncio.sleep(EVERY_S)
+    heard = (await crowd.do("raw", last=TURNS - 1))["raw"]
+    each = [(at - when) / 1e6 for when, times in zip(sent, heard, strict=True) for at in times]
+    return {f"broker_{n}_p50_ms": _p(each, 50), f"broker_{n}_p99_ms": _p(each, 99)}
+
+
+async def _measure() -> dict[str, float | None]:
+    figures: dict[str, float | None] = {}
+    room, crowd = Other("benchmarks._tablets_room"), Other("benchmarks._tablets_crowd")
+    await room.start()
+    await crowd.start()
+    where = await room.do("where")
+    [teacher] = (await room.do("pair", n=1, role="lecturer"))["paired"]
+    address = f"ws://127.0.0.1:{where['web']}/api/v1/tablets/socket?as=lecturer"
+    async with websockets.connect(address, max_size=None) as socket:
+        hello = {"type": "hello", "credential": teacher["credential"]}
+        await socket.send(json.dumps(hello))
+        lecturer = Lecturer(socket)
+        for n in CROWDS:
+            print(f"   {n} tablets", flush=True)
+            paired = (await room.do("pair", n=n, role="student"))["paired"]
+            joined = await crowd.do("join", paired=paired, where=where)
+            figures[f"join_{n}_ms"] = round(joined["ms"], 1)
+            figures |= await _raw(where, crowd, n)
+            figures |= await _turns(lecturer, crowd, n)
+            turn, bare = figures[f"page_turn_{n}_p99_ms"], figures[f"broker_{n}_p99_ms"]
+            assert turn is not None
+            assert bare is not None
+            figures[f"page_turn_{n}_p99_ratio"] = round(turn / bare, 2)
+            question = f"q{n}"
+            asked = [{"id": question, "kind": "number", "text": "?"}]
+            await lecturer.say("ask", questions=asked)
+            answered = await crowd.do("answer", question=question)
+            result = await room.do("result", question=question)
+            figures[f"answers_{n}_ms"] = round(answered["ms"], 1)
+            figures[f"answers_{n}_missing"] = n - result["answered"]
+            if n == CROWDS[-1]:
+                os.kill((await room.do("kill"))["pid"], signal.SIGKILL)
+                began = time.monotonic()
+                _, seq = await lecturer.say("turn", page="p1")
+                await crowd.do("ready", seq=seq)
+                figures["broker_killed_all_back_s"] = round(time.monotonic() - began, 2)
+            await crowd.do("leave")
+    await crowd.stop()
+    await room.stop()
+    return figures
+
+
+def run() -> dict[str, float | None]:
+    """Returns the figures; see the module's docstring."""
+    return asyncio.run(_measure())
