@@ -1,7 +1,7 @@
 """Pins requirements: names, versions and hashes, no hosts. Run by `make pin`.
 
-`run.txt` is what classroomd needs, `dev.txt` what its tests need on top, `build.txt` what building the
-wheel needs.
+`run.txt` is what classroomd needs, `dev.txt` what its tests need on top, `build.txt` what
+building the wheel needs.
 """
 
 from __future__ import annotations
