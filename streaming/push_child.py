@@ -1,0 +1,208 @@
+"""The child that sends the program to one server: `python -m streaming.push_child`.
+
+Reads one JSON line from standard input (`url`, `secret`, `file`) and ends when that closes. Says
+`{"event":"waiting"}` each second while there is nothing to send yet, then
+`{"event":"sent","bytes":n}` each second while the other side takes what is sent, and
+`{"event":"failed","detail":…}` before it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
+
+import av
+
+from streaming.boxes import BoxError
+from streaming.fragments import Init
+from streaming.samples import Sample, follow
+
+_MICROSECOND = Fraction(1, 1_000_000)
+_OPUS_RATE = 48_000
+
+
+class PushError(Exception):
+    """It cannot be sent there. The text says why."""
+
+
+def say(event: str, **data: Any) -> None:
+    print(json.dumps({"event": event, **data}), flush=True)
+
+
+class Output:
+    """An open connection; `sent` counts the bytes of media that went in."""
+
+    def __init__(self, url: str, secret: str, init: Init) -> None:
+        self.sent = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        scheme = urlsplit(url).scheme
+        template = av.open(io.BytesIO(init.data), format="mp4")
+        options = {"rw_timeout": "10000000", "timeout": "10000000"}
+        if scheme == "srt":
+            self._process = _srt(url, secret)
+            assert self._process.stdin is not None
+            self._out = av.open(self._process.stdin, "w", format="mpegts")
+        elif scheme in ("whip", "whips"):
+            address = "http" + url.removeprefix("whip")
+            options = {} if "{secret}" in url or not secret else {"authorization": secret}
+            self._out = av.open(_filled(address, secret), "w", format="whip", options=options)
+        else:
+            options = {"flvflags": "no_duration_filesize", "rw_timeout": "10000000"}
+            self._out = av.open(_filled(url, secret), "w", format="flv", options=options)
+        self._streams: dict[int, Any] = {}
+        self._opus: Opus | None = None
+        for track in template.streams:
+            if track.type == "audio" and scheme.startswith("whip"):
+                self._opus = Opus(self._out, track)
+            else:
+                self._streams[track.id] = self._out.add_stream_from_template(track)
+        self._out.start_encoding()
+
+    def write(self, sample: Sample) -> None:
+        """Sends one sample. Raises OSError or FFmpegError when the other side is gone."""
+        packet: Any = av.Packet(sample.data)
+        packet.time_base = _MICROSECOND
+        packet.pts = packet.dts = round(sample.at * 1_000_000)
+        packet.is_keyframe = sample.key
+        self.sent += len(sample.data)
+        if not sample.video and self._opus is not None:
+            self._opus.write(packet)
+        elif (stream := self._streams.get(sample.track)) is not None:
+            packet.stream = stream
+            self._out.mux_one(packet)
+        if self._process is not None and self._process.poll() is not None:
+            raise PushError("the SRT connection has ended or was refused")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, av.error.FFmpegError):
+            self._out.close()
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(2)
+            self._process.kill()
+
+
+class Opus:
+    """Sound as WebRTC takes it: AAC is decoded and encoded again."""
+
+    def __init__(self, out: Any, track: Any) -> None:
+        self._decoder: Any = av.CodecContext.create("aac", "r")
+        self._decoder.extradata = track.codec_context.extradata
+        self._resampler = av.AudioResampler("flt", "stereo", _OPUS_RATE, 960)
+        self._out = out
+        self._stream: Any = out.add_stream("libopus", rate=_OPUS_RATE)
+        self._stream.codec_context.layout = "stereo"
+        self._stream.codec_context.format = "flt"
+        self._stream.codec_context.bit_rate = 96_000
+
+    def write(self, packet: Any) -> None:
+        for frame in self._decoder.decode(packet):
+            for piece in self._resampler.resample(frame):
+                for encoded in self._stream.encode(piece):
+                    self._out.mux_one(encoded)
+
+
+def _filled(url: str, secret: str) -> str:
+    return url.replace("{secret}", quote(secret, safe="-_.~") if secret else "")
+
+
+def _srt(url: str, secret: str) -> subprocess.Popen[bytes]:
+    """ffmpeg as the SRT sender: PyAV's FFmpeg has no SRT.
+
+    What the address says after its host goes to ffmpeg in a preset file that only this process
+    and its child can open, because a command line is for everybody to see.
+    """
+    parts = urlsplit(url)
+    lines = []
+    for name, value in parse_qsl(parts.query):
+        if not name.replace("_", "").isalnum() or "\n" in value:
+            raise PushError(f"SRT option {name!r} is not allowed")
+        lines.append(f"{name}={value.replace('{secret}', secret)}\n")
+    preset = os.memfd_create("push", 0)
+    os.write(preset, "".join(lines).encode())
+    os.lseek(preset, 0, os.SEEK_SET)
+    command = ["ffmpeg", "-hide_banner", "-loglevel", "quiet", "-fflags", "nobuffer"]
+    command += ["-probesize", "500000", "-f", "mpegts", "-i", "pipe:0", "-map", "0", "-c", "copy"]
+    command += ["-f", "mpegts", "-flush_packets", "1"]
+    command += ["-fpre", f"/proc/self/fd/{preset}"] if lines else []
+    command += [f"srt://{parts.hostname}:{parts.port or 9710}"]
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[preset])
+    except FileNotFoundError:
+        raise PushError("SRT needs ffmpeg: install Debian's package ffmpeg") from None
+    finally:
+        os.close(preset)
+
+
+def _watch_parent() -> None:
+    """Ends this process when the one that started it is gone."""
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def _reported(pieces: Iterator[Init | Sample | None], output: list[Output]) -> None:
+    told, last = 0, 0.0
+    for piece in pieces:
+        if isinstance(piece, Sample):
+            output[0].write(piece)
+        now = time.monotonic()
+        if now - last >= 1.0:
+            last = now
+            say("sent", bytes=output[0].sent - told)
+            told = output[0].sent
+
+
+def run(url: str, secret: str, path: Path) -> str:
+    """Sends until it fails or the stream changes; returns why."""
+    pieces = follow(path)
+    init = None
+    for piece in pieces:
+        if isinstance(piece, Init):
+            init = piece
+            break
+        say("waiting")
+    if init is None:
+        return "there is nothing to send"
+    output = None
+    try:
+        output = Output(url, secret, init)
+        _reported(pieces, [output])
+    except PushError as error:
+        return str(error)
+    except BoxError as error:
+        return f"the live file is damaged: {error}"
+    except (OSError, ValueError, av.error.FFmpegError) as error:
+        return f"{getattr(error, 'strerror', None) or error}"
+    finally:
+        if output is not None:
+            output.close()
+    return "the stream has changed; sending begins anew"
+
+
+def main() -> int:
+    """Entry of the child."""
+    order = json.loads(sys.stdin.buffer.readline())
+    threading.Thread(target=_watch_parent, daemon=True).start()
+    av.logging.set_level(av.logging.PANIC)
+    detail = run(order["url"], order["secret"], Path(order["file"]))
+    say("failed", detail=detail)
+    return 1
+
+
+if __name__ == "__main__":
+    status = main()
+    os._exit(status)

@@ -1,0 +1,164 @@
+"""Pushed programs arrive, come back by themselves, and keep their secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from pydantic import ValidationError
+
+from streaming import push as push_module
+from streaming.push import Pushes, PushSpec, PushStatus
+
+SECRET = "correct-horse-12"
+FFMPEG = shutil.which("ffmpeg")
+needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed")
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Server:
+    """ffmpeg as the other side: takes one stream and writes it to a file."""
+
+    def __init__(self, out: Path, *source: str) -> None:
+        self.out, self.source = out, source
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *("ffmpeg", "-y", "-loglevel", "error", *self.source),
+            *("-c", "copy", "-f", "matroska", "-flush_packets", "1", str(self.out)),
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+
+    def pictures(self) -> int:
+        try:
+            with av.open(str(self.out)) as container:
+                return sum(1 for packet in container.demux(video=0) if packet.size)
+        except (OSError, av.error.FFmpegError, IndexError):
+            return 0
+
+
+@pytest.fixture
+async def growing(tmp_path: Path, make_live: Any) -> AsyncIterator[Path]:
+    """A folder whose live file grows in real time."""
+    maker = make_live(tmp_path / "part.mp4", _live(tmp_path))
+
+    async def write() -> None:
+        while True:
+            await asyncio.to_thread(maker.write, 0.2)
+            await asyncio.sleep(0.2)
+
+    task = asyncio.create_task(write())
+    yield tmp_path
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _live(folder: Path) -> Path:
+    (folder / "live").mkdir()
+    return folder / "live" / "program.mp4"
+
+
+async def until(condition: Callable[[], Any], seconds: float = 45.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
+def lines_of_commands() -> list[str]:
+    """The command line and environment of every process here: what other users might see."""
+    seen = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                seen.append((folder / "cmdline").read_bytes().decode("utf-8", "replace"))
+                seen.append((folder / "environ").read_bytes().decode("utf-8", "replace"))
+    return seen
+
+
+def _pushes(*specs: PushSpec, told: list[PushStatus] | None = None) -> Pushes:
+    heard = told if told is not None else []
+    return Pushes(specs, resolve=lambda _: SECRET, on_change=heard.append)
+
+
+@needs_ffmpeg
+async def test_rtmp_arrives_and_comes_back_after_the_server_dies(
+    growing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push_module, "FIRST_WAIT_S", 0.2)
+    monkeypatch.setattr(push_module, "LONGEST_WAIT_S", 0.5)
+    port, dead = free_port(), free_port()
+    address = f"rtmp://127.0.0.1:{port}/live/{SECRET}"
+    server = Server(tmp_path / "one.mkv", "-listen", "1", "-f", "flv", "-i", address)
+    await server.start()
+    told: list[PushStatus] = []
+    pushes = _pushes(
+        PushSpec(id="campus", url=f"rtmp://127.0.0.1:{port}/live/{{secret}}", secret="env:X"),
+        PushSpec(id="dead", url=f"rtmp://127.0.0.1:{dead}/live/x"),
+        told=told,
+    )
+    pushes.start(growing)
+    try:
+        await until(lambda: server.pictures() > 20)
+        states = {status.id: status for status in pushes.statuses()}
+        assert states["campus"].state == "live"
+        assert states["dead"].state in {"connecting", "retrying"}
+        commands = lines_of_commands()
+        # The server was given it by this test; the children were not.
+        assert sum(SECRET in line for line in commands) == sum(address in x for x in commands)
+        await server.stop()
+        await until(lambda: any(s.id == "campus" and s.state == "retrying" for s in told))
+        again = Server(tmp_path / "two.mkv", "-listen", "1", "-f", "flv", "-i", address)
+        await again.start()
+        server = again
+        await until(lambda: again.pictures() > 20)
+        assert all(SECRET not in status.model_dump_json() for status in told)
+    finally:
+        await pushes.stop()
+        await server.stop()
+    assert {status.state for status in pushes.statuses()} == {"off"}
+
+
+@needs_ffmpeg
+async def test_srt_is_encrypted_and_its_passphrase_is_not_shown(
+    growing: Path, tmp_path: Path
+) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    source = f"srt://127.0.0.1:{port}?mode=listener&passphrase={SECRET}"
+    server = Server(tmp_path / "srt.mkv", "-f", "mpegts", "-i", source)
+    await server.start()
+    url = f"srt://127.0.0.1:{port}?passphrase={{secret}}&latency=50000"
+    pushes = _pushes(PushSpec(id="srt", url=url, secret="env:X"))
+    pushes.start(growing)
+    try:
+        await until(lambda: server.pictures() > 20)
+        commands = lines_of_commands()
+        assert sum(SECRET in line for line in commands) == sum(source in x for x in commands)
+    finally:
+        await pushes.stop()
+        await server.stop()
+
+
+def test_an_address_with_a_password_or_without_a_host_is_refused() -> None:
+    for url in ("rtmp://u:p@host/app", "http://host/", "srt:///x", "file:/etc/passwd"):
+        with pytest.raises(ValidationError):
+            PushSpec(id="x", url=url)
