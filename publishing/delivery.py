@@ -403,14 +403,14 @@ class DeliveryWorker:
 
     def _enter(self, job: _Job, state: DeliveryState) -> None:
         job.delivery.state = state
-        self._store(job)
+        self._store(job, durable=False)
         self._changed(job)
 
-    def _store(self, job: _Job, what: str = "", by: str = "") -> None:
+    def _store(self, job: _Job, what: str = "", by: str = "", *, durable: bool = True) -> None:
         if what:
             job.delivery.tell(what, by)
         try:
-            record.store(job.folder, job.delivery)
+            record.store(job.folder, job.delivery, durable=durable)
         except FileNotFoundError:
             self._jobs.pop(job.delivery.id, None)  # the recording was erased meanwhile
 

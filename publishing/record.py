@@ -110,23 +110,29 @@ def all_of(folder: Path) -> list[Delivery]:
     return [found for name in names if (found := load(folder, name)) is not None]
 
 
-def store(folder: Path, delivery: Delivery) -> None:
-    """Write the delivery; when this returns it is on disk, under its name."""
+def store(folder: Path, delivery: Delivery, *, durable: bool = True) -> None:
+    """Write the delivery; when this returns it is on disk, under its name.
+
+    Without `durable` a power cut may bring back the one before it; that is right for a mere change
+    of state, which the next try finds out by asking the target.
+    """
     path = path_of(folder, delivery.target)
     path.parent.mkdir(mode=0o750, exist_ok=True)
-    replace(path, delivery.model_dump_json(indent=1).encode(), mode=0o600)
+    replace(path, delivery.model_dump_json(indent=1).encode(), mode=0o600, durable=durable)
 
 
-def replace(path: Path, content: bytes, *, mode: int) -> None:
-    """Put `content` at `path`, all of it or nothing, synced with its folder."""
+def replace(path: Path, content: bytes, *, mode: int, durable: bool = True) -> None:
+    """Put `content` at `path`, all of it or nothing; `durable` syncs it with its folder."""
     part = path.with_name(f".{path.name}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     part.replace(path)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

