@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from devices.far_sessions import FAR_KINDS, FarSession
 from devices.framing import Framer
 from devices.simulated import SimulatedDevice
-from firmware_profiles.schema import Framing, Session
+from firmware_profiles.schema import Session
 
 Piece = tuple[float, bytes]
 
@@ -22,10 +22,10 @@ class FarEnd:
             raise ValueError(f"session {session.kind} can't be simulated yet")
         self._session: FarSession = kind(session, device.options)
         frame = device.profile.frame
-        answers = frame.rx or [frame.tx]
-        self._framer = Framer(answers[0], [frame.tx], frame.encoding, datagram=datagram)
+        answers = frame.rx or frame.tx
+        self._framer = Framer(answers, frame.tx, frame.encoding, datagram=datagram)
         self._writers = [
-            Framer(framing, answers, frame.encoding, datagram=datagram) for framing in answers
+            Framer([framing], answers, frame.encoding, datagram=datagram) for framing in answers
         ]
         self.closing = False
         self._listener: Callable[[bytes], None] | None = None
@@ -88,5 +88,5 @@ class FarEnd:
 
     def _end(self) -> bytes:
         """Noise in front of a delimited frame would be part of it: end it as the device does."""
-        framing: Framing = (self.device.profile.frame.rx or [self.device.profile.frame.tx])[0]
-        return self._writers[0].wrap(b"")[-1:] if framing.end else b""
+        frame = self.device.profile.frame
+        return self._writers[0].wrap(b"")[-1:] if (frame.rx or frame.tx)[0].end else b""

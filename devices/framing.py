@@ -117,13 +117,21 @@ class _Cutter:
 
 
 class Framer:
-    """Both directions of one link. `datagram`: each received piece is a frame of its own."""
+    """Both directions of one link; the first of `tx` frames what is sent.
+
+    `datagram`: each received piece is a frame of its own.
+    """
 
     def __init__(
-        self, tx: Framing, rx: Sequence[Framing], encoding: Encoding, *, datagram: bool = False
+        self,
+        tx: Sequence[Framing],
+        rx: Sequence[Framing],
+        encoding: Encoding,
+        *,
+        datagram: bool = False,
     ) -> None:
-        self._tx = _Cutter(tx, encoding, datagram=datagram)
-        self._rx = [_Cutter(framing, encoding, datagram=datagram) for framing in (rx or [tx])]
+        self._tx = _Cutter(tx[0], encoding, datagram=datagram)
+        self._rx = [_Cutter(framing, encoding, datagram=datagram) for framing in (rx or tx)]
         self._datagram = datagram
         self._buffer = b""
         self.garbage = 0

@@ -62,7 +62,7 @@ def _framer(profile: Profile, *, far: bool = False) -> Framer:
     frame, transports = profile.frame, profile.transports
     datagram = transports.serial is None and transports.tcp is None
     if far:
-        return Framer(frame.tx, [frame.tx], frame.encoding, datagram=datagram)
+        return Framer(frame.tx, frame.tx, frame.encoding, datagram=datagram)
     return Framer(frame.tx, frame.rx, frame.encoding, datagram=datagram)
 
 

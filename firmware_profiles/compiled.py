@@ -288,7 +288,7 @@ def problems(profile: Profile) -> Iterator[ProfileProblem]:
     transports = profile.transports
     if not any(getattr(transports, key) for key in ("serial", "tcp", "udp", "osc", "mqtt")):
         yield ProfileProblem(("transports",), "no transport", "add [transports.tcp] or another")
-    frames = [("tx", profile.frame.tx)] + [("rx", rx) for rx in profile.frame.rx]
+    frames = [("tx", tx) for tx in profile.frame.tx] + [("rx", rx) for rx in profile.frame.rx]
     for side, framing in frames:
         ways = sum((bool(framing.end), framing.length is not None, framing.fixed is not None))
         streams = transports.serial is not None or transports.tcp is not None

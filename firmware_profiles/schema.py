@@ -159,12 +159,15 @@ class Framing(Table):
 
 
 class Frame(Table):
-    """Encoding of templates, and the framing per direction (`rx` alternatives are tried in
-    order; the first whose end and checksum fit wins). Without `rx` both are alike."""
+    """Encoding of templates, and the framing per direction. Alternatives are tried in order: the
+    first whose end and checksum fit wins; what is sent is framed by the first of `tx`. Without
+    `rx` both are alike."""
 
     encoding: Literal["text", "hex", "json", "osc"] = "text"
     ignore_case: bool = False
-    tx: Framing = Field(default_factory=Framing)
+    tx: Annotated[list[Framing], _one_or_many(Framing)] = Field(
+        default_factory=lambda: [Framing()], min_length=1
+    )
     rx: Annotated[list[Framing], _one_or_many(Framing)] = Field(default_factory=list)
 
 

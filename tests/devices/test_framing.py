@@ -57,7 +57,7 @@ def _cut(data: bytes, places: list[int]) -> list[bytes]:
 @given(data=st.data())
 def test_frames_survive_cutting(name: str, data: st.DataObject) -> None:
     bodies = data.draw(st.lists(BODIES[name], min_size=1, max_size=4))
-    framer = Framer(FRAMINGS[name], [], "hex")
+    framer = Framer([FRAMINGS[name]], [], "hex")
     stream = b"".join(framer.wrap(body) for body in bodies)
     pieces = _cut(stream, data.draw(st.lists(st.integers(0, 10_000), max_size=6)))
     found = [body for piece in pieces for body in framer.feed(piece)]
@@ -71,7 +71,7 @@ def test_a_frame_is_found_after_noise(name: str, noise: bytes, data: st.DataObje
     """At the latest when what looked like a frame's beginning has been given up."""
     if name == "start, sum and end":
         noise = noise.replace(b"\x01", b"")  # two starts are a right xor of nothing
-    framer = Framer(FRAMINGS[name], [], "hex")
+    framer = Framer([FRAMINGS[name]], [], "hex")
     body = data.draw(BODIES[name])
     found = framer.feed(noise + framer.wrap(body))
     for _ in range(len(noise) + 1):
@@ -93,7 +93,7 @@ def test_no_bytes_upset_a_profiles_parsers(profile: Profile, pieces: list[bytes]
             codec.understand(body, pending)
             codec.describe(body)
     framer.resync()
-    assert len(framer._buffer) <= max(f.max for f in (frame.rx or [frame.tx])) + 300
+    assert len(framer._buffer) <= max(f.max for f in (frame.rx or frame.tx)) + 300
 
 
 @given(st.lists(st.binary(max_size=60), max_size=5))
@@ -120,7 +120,7 @@ def test_alternatives_by_check_sum() -> None:
         Framing(start="70", fixed=3, checksum=Checksum(kind="sum8")),
         Framing(start="70", length=Length(at=2, adds=3), checksum=Checksum(kind="sum8")),
     ]
-    framer = Framer(Framing(start="8C", fixed=5), rx, "hex")
+    framer = Framer([Framing(start="8C", fixed=5)], rx, "hex")
     assert framer.feed(bytes.fromhex("70 00 70 70 00 02 01 73")) == [
         bytes.fromhex("00"),
         bytes.fromhex("00 02 01"),
@@ -128,7 +128,7 @@ def test_alternatives_by_check_sum() -> None:
 
 
 def test_a_check_sum_that_looks_like_the_end() -> None:
-    framer = Framer(FRAMINGS["start, sum and end"], [], "hex")
+    framer = Framer([FRAMINGS["start, sum and end"]], [], "hex")
     body = bytes([0x0C, 0x01 ^ 0x00])  # 0C xor 01 = 0D, the end's value
     framed = framer.wrap(body)
     assert framed.count(b"\r") == 2
