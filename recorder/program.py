@@ -14,7 +14,9 @@ of the same name (a reader sees another inode and begins again); at the end it s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
 import os
 import sys
 import threading
@@ -132,8 +134,12 @@ class Inbox:
 
 
 def say(event: str, **data: Any) -> None:
-    """Tells the recorder something: one JSON line on standard output."""
-    print(json.dumps({"event": event, **data}), flush=True)
+    """Tells the recorder something: one JSON line on standard output.
+
+    A recorder that is gone hears nothing; the end of the feed says so too.
+    """
+    with contextlib.suppress(BrokenPipeError):
+        os.write(sys.stdout.fileno(), json.dumps({"event": event, **data}).encode() + b"\n")
 
 
 def layout_at(recording: Recording, manifest: Manifest, t: float) -> str:
@@ -277,5 +283,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    os._exit(status)  # all is on disk; the thread that waits for the feed would hold up the end
+    status = 1
+    try:
+        status = main()
+    except Exception:
+        logging.exception("the program failed")
+    finally:
+        os._exit(status)  # the thread that waits for the feed would hold up the end

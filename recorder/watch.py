@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -289,7 +290,8 @@ def main() -> int:
     cv2.setNumThreads(1)
 
     def say(event: str, data: dict[str, Any]) -> None:
-        print(json.dumps({"event": event, "data": data}), flush=True)
+        line = json.dumps({"event": event, "data": data}).encode() + b"\n"
+        os.write(sys.stdout.fileno(), line)  # unbuffered: nothing is left to complain about
 
     watch = Watch(options.folder / "live", say)
     try:

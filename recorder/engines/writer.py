@@ -168,7 +168,7 @@ class PartWriter:
         self._write(self._audio.codec_context.encode(None), self._audio)
         self._held = []
         within = [chapter for chapter in chapters if chapter.start < self.end]
-        ends = [chapter.start for chapter in within[1:]] + [self.end]
+        ends = [*(chapter.start for chapter in within[1:]), self.end][: len(within)]
         self._out.set_chapters(
             [
                 {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,25 @@ async def test_nothing_is_written_in_a_pause(hold_class: Callable[..., Any], too
         assert lecture.duration / 1e6 == pytest.approx(manifest.duration_s, abs=0.5)
 
 
+async def test_restarted_in_a_pause_and_ended_there_it_is_ready_at_once(
+    hold_class: Callable[..., Any],
+) -> None:
+    made = hold_class(SPEECH)
+    await made.start(program=True)
+    await made.running("microphone")
+    await made.until(lambda: made.status.program == "running", "the program")
+    await made.until(lambda: made.status.duration_s > 2, "two seconds")
+    await made.say("pause")
+    await made.kill()
+    await made.ended()
+    await made.start(program=True)
+    assert made.status.state == "paused"
+    await made.until(lambda: made.status.program == "running", "the program")
+    await made.finish()
+    assert made.recording.manifest.life is Life.READY and made.recording.lecture.exists()
+    assert not re.search("is ended|Fatal|BrokenPipe|recorder/program", made.log), made.log
+
+
 async def test_an_end_that_is_taken_back_keeps_everything(hold_class: Callable[..., Any]) -> None:
     made = hold_class(SPEECH)
     await made.start()
@@ -254,6 +274,7 @@ async def test_a_recording_of_nothing_fails_with_a_reason(hold_class: Callable[.
     manifest = made.recording.manifest
     assert made.status.state == "failed" and manifest.life is Life.FAILED
     assert manifest.error and "nothing was recorded" in manifest.error
+    assert not re.search("is ended|Fatal|BrokenPipe|recorder/program", made.log), made.log
 
 
 async def test_the_program_may_die(hold_class: Callable[..., Any]) -> None:
