@@ -18,7 +18,7 @@ from devices.conversation import Conversation, Interrupted, NoAnswer
 from devices.knowledge import Knowledge
 from devices.lifeline import Lifeline
 from devices.model import CommandResult, DeviceSpec, DeviceState, Health, Power, Value
-from devices.moves import Moves
+from devices.moves import Moves, travel
 from devices.patience import attempts_of, patience_of, timeout_of
 from devices.queue import COMMAND, POLL, POWER, READ, STOP, CommandQueue, Item, key_of
 from devices.reading import Reader
@@ -77,7 +77,14 @@ class Driver:
         self._waiting = Waiting(
             profile.power, self._knowledge, self._queue, self._moves, self._clock
         )
-        self._reader = Reader(profile, self.codec, self._knowledge, self._clock, ask=self._ask)
+        self._reader = Reader(
+            profile,
+            self.codec,
+            self._knowledge,
+            self._clock,
+            ask=self._ask,
+            idle_s=self._session.idle_s,
+        )
         self._conversation = Conversation(
             self._link,
             self.codec,
@@ -260,7 +267,8 @@ class Driver:
             try:
                 meaning = await self._exchange(item)
             except NoAnswer:
-                if self._knowledge.missed("doesn't answer") and not self._link.datagram:
+                bare = self._link.datagram and self._session.kind == "plain"
+                if self._knowledge.missed("doesn't answer") and not bare:
                     self._lost.set()
                 if request.action == "get":
                     self._reader.unanswered(request.command.name)
@@ -333,7 +341,7 @@ class Driver:
             self._knowledge.power_by(lambda: self._knowledge.power.commanded(on))
             self._reader.soon()
         elif spec.travel_s and request.value not in (None, spec.stop):
-            self._spawn(self._travel(request, spec.travel_s), f"travel {request.state}")
+            self._spawn(travel(request, self._knowledge, self._clock), f"travel {request.state}")
         else:
             self._knowledge.apply(states, {})
         self._knowledge.undesire(request)
@@ -348,20 +356,12 @@ class Driver:
         item.finish("confirmed")
         self._knowledge.show()
 
-    async def _travel(self, request: Request, seconds: float) -> None:
-        """No answer tells the end of this movement: it is over after its time."""
-        self._knowledge.set_value(request.state, "moving")
-        self._knowledge.show()
-        await self._clock.sleep(seconds)
-        self._knowledge.set_value(request.state, request.value)
-        self._knowledge.show()
-
     def _heard(self, meaning: Meaning) -> None:
         """Something came that nobody asked for."""
         if meaning.kind == "unknown":
             return
         if meaning.kind == "offline":
-            self._knowledge.unreachable("the device reported itself gone")
+            self._knowledge.gone("the device reported itself gone")
             return
         if meaning.kind == "restart":
             self._knowledge.power.unknown()

@@ -81,12 +81,18 @@ class Knowledge:
         return True
 
     def unreachable(self, why: str) -> None:
-        """There is no connection."""
+        """There is no connection. A first loss is `degraded`: it may be back in half a second."""
         standby = self._profile.power.standby == "disconnected"
         if standby and self.power.state in (Power.OFF, Power.COOLING):
             self._set_health(Health.ONLINE, "in standby: takes no connection")
+        elif self._state.health is Health.ONLINE:
+            self._set_health(Health.DEGRADED, f"{why}; connecting again")
         else:
             self._set_health(Health.OFFLINE, why)
+
+    def gone(self, why: str) -> None:
+        """The device said itself that it is gone."""
+        self._set_health(Health.OFFLINE, why)
 
     def _set_health(self, health: Health, detail: str) -> None:
         self._state.health, self._state.detail = health, detail

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from devices.clock import Clock
 from devices.codec import Request
+from devices.knowledge import Knowledge
 
 
 class Moves:
@@ -36,3 +38,12 @@ class Moves:
         for key in list(self._timers):
             self._disarm(key)
         return list(self.owed.values())
+
+
+async def travel(request: Request, knowledge: Knowledge, clock: Clock) -> None:
+    """No answer tells the end of this movement: it is over after the profile's time."""
+    knowledge.set_value(request.state, "moving")
+    knowledge.show()
+    await clock.sleep(request.command.spec.travel_s or 0)
+    knowledge.set_value(request.state, request.value)
+    knowledge.show()

@@ -27,9 +27,12 @@ class Reader:
         clock: Clock,
         *,
         ask: Callable[[Request, bool], None],
+        idle_s: float | None = None,
     ) -> None:
+        """`idle_s`: the device hangs up when it hears nothing for so long."""
         self._poll, self._codec, self._knowledge = profile.poll, codec, knowledge
         self._clock, self._ask = clock, ask
+        self._longest = (idle_s or 1e9) * 0.7
         self._unsupported: set[str] = set()
         self._unread: set[str] = set()
         self._silent: dict[str, tuple[int, bool]] = {}
@@ -92,6 +95,9 @@ class Reader:
 
     def _pause(self, hurried: bool) -> float:
         """Seconds, by the device's clock, to the next turn."""
+        return min(self._longest, self._planned(hurried))
+
+    def _planned(self, hurried: bool) -> float:
         poll, power = self._poll, self._knowledge.power
         if power.changing:
             left = power.ready_in()

@@ -36,7 +36,7 @@ class Session:
         self._heard = b""
         self._arrived = asyncio.Event()
         self._opening = True
-        self.refused: SessionError | None = None
+        self.refused: LinkError | None = None
         self._telnet = Telnet()
         self._answers: list[asyncio.Task[None]] = []
 
@@ -246,7 +246,7 @@ class ViscaIpSession(Session):
             if kind == VISCA_REPLY and sequence == self._sequence:
                 frames.append(payload)
             elif kind == VISCA_CONTROL_REPLY and payload[:2] == b"\x0f\x01":
-                self.refused = SessionError("sequence numbers got out of step", "starting anew")
+                self.refused = LinkError("sequence numbers got out of step", "starting anew")
         return frames
 
 

@@ -81,6 +81,7 @@ class SerialLink(Link):
             rtscts=self._settings.flow == "rtscts",
             xonxoff=self._settings.flow == "xonxoff",
             timeout=0.2,
+            exclusive=True if self._url.startswith("/") else None,
             write_timeout=None if self._url.startswith("rfc2217:") else 5.0,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -250,3 +251,44 @@ async def _device_has(rig: Rehearsal, state: str, value: object) -> None:
     async with asyncio.timeout(20):
         while rig.device.values.get(state) != value:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def test_a_projector_that_hangs_up_when_idle_is_asked_in_time() -> None:
+    """Otherwise the connection would be lost in standby every half minute."""
+    profile = _changed(PJLINK, poll={"standby_s": 3000.0})
+    async with Rehearsal(profile, scale=200) as rig:
+        await rig.until(lambda s: s.power is Power.OFF)
+        await _asked(rig, "power?", 3)
+
+
+async def test_a_lost_connection_that_comes_back_at_once_is_not_called_offline() -> None:
+    async with Rehearsal(MDC) as rig:
+        await rig.switched_on()
+        rig.states.clear()
+        rig.link.cut()
+        await rig.until(lambda s: s.health is Health.DEGRADED, what="degraded")
+        await rig.until(lambda s: s.health is Health.ONLINE, what="online")
+        assert Health.OFFLINE not in [state.health for state in rig.states]
+
+
+@pytest.mark.parametrize("name", CATALOG.names())
+async def test_noise_from_the_wire_does_no_harm(name: str) -> None:
+    """Bytes of every kind, mostly near misses of real answers, at any moment."""
+    profile = quick(CATALOG.get(name))
+    dice = random.Random(name)
+    async with Rehearsal(profile) as rig:
+        await rig.switched_on()
+        answers = [
+            bytes.fromhex(entry.data.replace(" ", ""))
+            for entry in rig.driver.traffic.entries()
+            if entry.direction == "in" and entry.data
+        ] or [b"\xff"]
+        for _ in range(60):
+            noise = bytearray(dice.choice(answers) * dice.randrange(1, 3))
+            for _ in range(dice.randrange(1, 4)):
+                noise[dice.randrange(len(noise))] = dice.randrange(256)
+            rig.link.on_data(bytes(noise))
+            rig.link.on_data(dice.randbytes(dice.randrange(1, 40)))
+            await asyncio.sleep(0)
+        await rig.until(lambda s: s.health is Health.ONLINE, what="online")
+        assert not [task for task in rig.driver._tasks if task.done()]
