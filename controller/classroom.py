@@ -259,6 +259,10 @@ class Classroom:
         await self._lesson.capture.mark("bookmark", {"label": label[:200]})
         return self._lesson.shown()
 
+    async def mark(self, kind: str, data: dict[str, Any]) -> None:
+        """Mark what happens in class (a page turn, a question) in its recording, if any."""
+        await self._lesson.capture.mark(kind, data)
+
     # Devices and deliveries
 
     async def command(

@@ -40,7 +40,8 @@ class Followed(Protocol):
 class Tablets:
     """What the daemon starts after the classroom, and the dashboard serves.
 
-    `managed`: the broker is the room's own, so tablets get logins there.
+    `managed`: the broker is the room's own, so tablets get logins there. `address`: where
+    students reach the room's pages, for QR codes; without it, as the page that shows one does.
     """
 
     def __init__(
@@ -51,11 +52,14 @@ class Tablets:
         mqtt: Link | None = None,
         managed: bool = False,
         mark: Mark | None = None,
+        address: str | None = None,
     ) -> None:
+        self.address = address
         self.store = TabletStore(state / "tablets.db")
         self.decks = DeckShelf(state / "decks")
         self.room = TabletRoom(room, self.store, on_marker=self._marker)
         self.door: MqttTablets | None = None
+        self.broker_port: int | None = mqtt.port if mqtt else None
         if mqtt is not None:
             access = BrokerAccess(mqtt, room) if managed else None
             self.door = MqttTablets(self.room, mqtt, access)
@@ -123,10 +127,16 @@ class Tablets:
             await self.room.open(session.id, session.title)
 
     def _marker(self, kind: str, body: dict[str, Any]) -> None:
-        if self._mark is None:
+        lesson = self.room.lesson
+        if self._mark is None or lesson is None:
             return
-        data = {"page": body["page"]} if kind == "page" else {"kind": kind}
-        self._later(self._mark("page" if kind == "page" else "tablets", data))
+        if kind == "page":
+            titles = {page["id"]: page["title"] for page in lesson.state["pages"]}
+            data = {"page": body["page"], "title": titles.get(body["page"], "")}
+        else:
+            data = {"label": kind, "questions": body.get("questions", [])}
+            data["questions"] = [q["id"] if isinstance(q, dict) else q for q in data["questions"]]
+        self._later(self._mark("page" if kind == "page" else "question", data))
 
     def _later(self, job: Any) -> None:
         task: asyncio.Task[Any] = asyncio.ensure_future(job)

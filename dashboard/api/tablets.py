@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -48,7 +49,7 @@ class Redeem(BaseModel):
 
 
 class Redeemed(BaseModel):
-    """What this device is now. `credential` is given once, to native apps only."""
+    """What this device is now. `credential` and `broker` (a port) are for native apps only."""
 
     tablet: str
     seat: str
@@ -57,7 +58,7 @@ class Redeemed(BaseModel):
     room: str
     session: str | None
     credential: str | None = None
-    broker: bool = False
+    broker: int | None = None
 
 
 class NewCodes(BaseModel):
@@ -101,13 +102,16 @@ def _problem(error: PairingError) -> ProblemError:
 
 def qr(text: str) -> str:
     """A QR code as SVG, with its quiet zone."""
-    return segno.make(text, error="m", micro=False).svg_inline(
-        border=4, omitsize=True, light="#ffffff", dark="#000000", svgclass=None, lineclass=None
+    out = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(
+        out, kind="svg", border=4, xmldecl=False, omitsize=True, light="#ffffff", dark="#000000"
     )
+    return out.getvalue().decode().strip()
 
 
 def _view(request: Request, code: Code) -> CodeView:
-    url = str(request.base_url).rstrip("/") + f"/tablet#{code.text}"
+    address = request.app.state.tablets.address or str(request.base_url)
+    url = f"{address.rstrip('/')}/tablet#{code.text}"
     return CodeView(
         code=code.text, url=url, qr=qr(url), names=list(code.names), expires=code.expires
     )
@@ -139,7 +143,7 @@ async def redeem(
         room=tablets.room.room,
         session=tablet.session,
         credential=paired.credential if asked.native else None,
-        broker=asked.native and tablets.door is not None,
+        broker=tablets.broker_port if asked.native else None,
     )
 
 

@@ -34,6 +34,8 @@ _log = structlog.get_logger(__name__)
 class Link(Protocol):
     """The part of `devices.transports.mqtt.MqttLink` that this needs."""
 
+    port: int
+
     @property
     def connected(self) -> bool: ...
 

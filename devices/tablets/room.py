@@ -20,7 +20,7 @@ from devices.tablets.question import AnswerError
 from devices.tablets.teaching import NotNowError, entry_of
 
 VIEWS_EVERY_S = 0.2
-MARKED = {"page", "ask", "close", "reveal", "deck"}
+MARKED = {"page", "ask", "close", "reveal"}
 
 _log = structlog.get_logger(__name__)
 
@@ -32,8 +32,8 @@ class RoomStore(SessionLog, TabletStore, Protocol):
 class TabletRoom:
     """The tablets of one room.
 
-    `on_marker(kind, body)` is called for what a recording should mark: page turns, questions,
-    decks. `on_view(name, value)` is called when `results` or `seats` have changed (for the panel).
+    `on_marker(kind, body)` is called for what a recording should mark: page turns, questions.
+    `on_view(name, value)` is called when `results` or `seats` have changed (for the panel).
     """
 
     def __init__(

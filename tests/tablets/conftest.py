@@ -262,9 +262,14 @@ PEOPLE = [("technician", "3333"), ("instructor", "2222"), ("student", "1111")]
 
 
 @pytest.fixture
-async def tablets(tmp_path: Path) -> AsyncIterator[Tablets]:
-    """The daemon's part, without a broker; a lesson is on."""
-    tablets = Tablets("room1", tmp_path / "state")
+async def tablets(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Tablets]:
+    """The daemon's part, with a broker where the test has one; a lesson is on."""
+    link = None
+    if "broker" in request.fixturenames:
+        link = MqttLink(*request.getfixturevalue("broker").login, client_id="daemon")
+        await link.start()
+        assert await link.wait_connected()
+    tablets = Tablets("room1", tmp_path / "state", mqtt=link, managed=True)
     await tablets.start()
     lesson = await tablets.room.open("c1", "Physics")
     pages = [
@@ -273,6 +278,8 @@ async def tablets(tmp_path: Path) -> AsyncIterator[Tablets]:
     await lesson.put("deck", {"deck": {"id": "d", "title": "Deck"}, "pages": pages})
     yield tablets
     await tablets.stop()
+    if link:
+        await link.stop()
 
 
 @pytest.fixture

@@ -212,6 +212,11 @@ async def test_a_class_with_a_lecturer_a_board_and_five_tablets(here: Room, unti
     students = [(await here.student(f"S{n}"))[0] for n in range(5)]
     everyone = [teacher, board, *students]
     await here.in_step(*everyone)
+    code = board.locator(".howto img")
+    await eventually(lambda: code.evaluate("(image) => image.naturalWidth > 0"))
+    assert await board.evaluate(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
 
     await teacher.get_by_role("button", name="Next page").click()
     for page in students:
