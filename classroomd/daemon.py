@@ -21,6 +21,8 @@ from controller.config import RoomConfig, SecretError, resolve_secret
 from controller.doors.mqtt import MqttDoor, will
 from controller.doors.osc import OscDoor, OscError
 from controller.journal import Journal, JournalError
+from controller.tablet_store import TabletStoreError
+from controller.tablets import Tablets
 from dashboard.app import create_app
 from devices.manager import DeviceManager, SpecError
 from devices.model import DeviceState
@@ -112,6 +114,7 @@ class Daemon:
             ProfileError,
             SecretError,
             SpecError,
+            TabletStoreError,
             UnknownProfile,
             ServerError,
         ) as error:
@@ -153,7 +156,16 @@ class Daemon:
         keep.push_async_callback(devices.stop)
         await deliveries.start()
         keep.push_async_callback(deliveries.stop)
-        await self._serve(tcp)
+        tablets = Tablets(
+            config.room.id,
+            config.storage.state,
+            mqtt=mqtt,
+            managed=config.mqtt.mode == "managed",
+            mark=self._classroom.mark,
+        )
+        await tablets.start(self._classroom)
+        keep.push_async_callback(tablets.stop)
+        await self._serve(tcp, tablets)
         await self._open_doors(mqtt)
 
     def _device_changed(self, state: DeviceState) -> None:
@@ -190,10 +202,13 @@ class Daemon:
         self._exits.push_async_callback(link.stop)
         return link
 
-    async def _serve(self, tcp: socket.socket) -> None:
+    async def _serve(self, tcp: socket.socket, tablets: Tablets) -> None:
         config = self.config
         app = create_app(
-            self.classroom, auth=config.auth, secret_key=secret_key(config.storage.state)
+            self.classroom,
+            auth=config.auth,
+            secret_key=secret_key(config.storage.state),
+            students=tablets,
         )
         self._server = WebServer(app, tcp, control_socket(config))
         await self._server.start()
