@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from classroomd import __version__
-from classroomd.commands import config, devices, doctor, profiles, record, recordings
+from classroomd.commands import (
+    config,
+    devices,
+    discover,
+    doctor,
+    profiles,
+    record,
+    recordings,
+    tablets,
+)
 from classroomd.output import fail, out
 
 app = typer.Typer(
@@ -20,6 +29,9 @@ app = typer.Typer(
 )
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(devices.app, name="devices")
+app.add_typer(tablets.app, name="tablets")
+devices.app.command("discover")(discover.discover)
+devices.app.command("monitor")(discover.monitor)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(config.app, name="config")
 app.command("record")(record.record)
