@@ -7,12 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from devices.model import CommandInfo, Value
-from firmware_profiles.compiled import (
-    CompiledCommand,
-    CompiledReplies,
-    compile_profile,
-    compile_replies,
-)
+from firmware_profiles.compiled import CompiledCommand, compiled
 from firmware_profiles.fields import TemplateError
 from firmware_profiles.messages import TOPIC_END
 from firmware_profiles.schema import Profile
@@ -68,11 +63,9 @@ class Codec:
             for name, option in profile.options.items()
             if not option.secret
         }
-        self.commands = compile_profile(profile)
-        self._replies = compile_replies(profile)
-        self._replies_of: dict[str, CompiledReplies] = {
-            name: compile_replies(profile, command.spec) for name, command in self.commands.items()
-        }
+        known = compiled(profile)
+        self.commands = known.commands
+        self._replies, self._replies_of = known.replies, known.replies_of
         self.broadcast = any(
             self.options.get(name) in option.broadcast for name, option in profile.options.items()
         )

@@ -18,7 +18,7 @@ from devices.conversation import Conversation, Interrupted, NoAnswer
 from devices.knowledge import Knowledge
 from devices.lifeline import Lifeline
 from devices.model import CommandResult, DeviceSpec, DeviceState, Health, Power, Value
-from devices.moves import Moves, travel
+from devices.moves import Moves
 from devices.patience import attempts_of, patience_of, timeout_of
 from devices.queue import COMMAND, POLL, POWER, READ, STOP, CommandQueue, Item, key_of
 from devices.reading import Reader
@@ -341,7 +341,7 @@ class Driver:
             self._knowledge.power_by(lambda: self._knowledge.power.commanded(on))
             self._reader.soon()
         elif spec.travel_s and request.value not in (None, spec.stop):
-            self._spawn(travel(request, self._knowledge, self._clock), f"travel {request.state}")
+            self._moves.travels(item.key, request, self._knowledge, self._clock)
         else:
             self._knowledge.apply(states, {})
         self._knowledge.undesire(request)

@@ -159,10 +159,11 @@ class Knowledge:
     # --- showing -------------------------------------------------------------------------------
 
     def snapshot(self) -> DeviceState:
-        """A copy of what is known now."""
+        """A copy of what is known now; the list of commands is shared."""
         self._state.power = self.power.state if self.has_power else Power.UNKNOWN
         self._state.warm_s = self.power.ready_in()
-        return self._state.model_copy(deep=True)
+        own = {"values": dict(self._state.values), "desired": dict(self._state.desired)}
+        return self._state.model_copy(update=own)
 
     def show(self) -> None:
         """Tell about a changed state; the ticking of `warm_s` alone is no change."""

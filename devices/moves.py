@@ -16,7 +16,17 @@ class Moves:
     def __init__(self, stop: Callable[[Request], None]) -> None:
         self._stop = stop
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._travels: dict[str, asyncio.Task[None]] = {}
         self.owed: dict[str, Request] = {}
+
+    def travels(self, key: str, request: Request, knowledge: Knowledge, clock: Clock) -> None:
+        """Something moves whose end nothing tells: it is over after the profile's time."""
+        self._arrest(key)
+        self._travels[key] = asyncio.create_task(_travel(request, knowledge, clock))
+
+    def _arrest(self, key: str) -> None:
+        if (task := self._travels.pop(key, None)) is not None:
+            task.cancel()
 
     def begun(self, key: str, halt: Request, seconds: float) -> None:
         """Something moves; without a renewed command it is halted after `seconds`."""
@@ -27,6 +37,7 @@ class Moves:
     def ended(self, key: str) -> None:
         """The stop was acknowledged."""
         self._disarm(key)
+        self._arrest(key)
         self.owed.pop(key, None)
 
     def _disarm(self, key: str) -> None:
@@ -35,13 +46,13 @@ class Moves:
 
     def close(self) -> list[Request]:
         """No timer runs any longer; returns the stops that are still owed."""
-        for key in list(self._timers):
+        for key in [*self._timers, *self._travels]:
             self._disarm(key)
+            self._arrest(key)
         return list(self.owed.values())
 
 
-async def travel(request: Request, knowledge: Knowledge, clock: Clock) -> None:
-    """No answer tells the end of this movement: it is over after the profile's time."""
+async def _travel(request: Request, knowledge: Knowledge, clock: Clock) -> None:
     knowledge.set_value(request.state, "moving")
     knowledge.show()
     await clock.sleep(request.command.spec.travel_s or 0)

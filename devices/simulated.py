@@ -13,7 +13,7 @@ from typing import Any
 from devices.clock import Clock
 from devices.faults import Faults
 from devices.model import Value
-from firmware_profiles.compiled import CompiledCommand, compile_profile, compile_replies
+from firmware_profiles.compiled import CompiledCommand, compiled
 from firmware_profiles.fields import TemplateError, Unmapped
 from firmware_profiles.schema import Profile
 from firmware_profiles.template import Template
@@ -52,11 +52,9 @@ class SimulatedDevice:
             for name, option in profile.options.items()
             if not option.secret and not option.broadcast
         }
-        self.commands = compile_profile(profile)
-        self._replies = {
-            name: compile_replies(profile, command.spec) for name, command in self.commands.items()
-        }
-        self.common = compile_replies(profile)
+        known = compiled(profile)
+        self.commands, self.common = dict(known.commands), known.replies
+        self._replies = known.replies_of
         self.listeners: list[Callable[[bytes], None]] = []
         self.values: dict[str, Value] = {}
         self._fields: dict[str, dict[str, Any]] = {}

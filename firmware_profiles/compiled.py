@@ -266,6 +266,35 @@ def compile_replies(profile: Profile, spec: Command | None = None) -> CompiledRe
     )
 
 
+@dataclass(frozen=True)
+class CompiledProfile:
+    """All of a profile, compiled once and shared by every device that speaks it."""
+
+    profile: Profile
+    commands: dict[str, CompiledCommand]
+    replies: CompiledReplies
+    replies_of: dict[str, CompiledReplies]
+
+
+_compiled: dict[int, CompiledProfile] = {}
+_MOST_COMPILED = 512
+
+
+def compiled(profile: Profile) -> CompiledProfile:
+    """The compiled form of this very profile. Raises ProfileProblem."""
+    known = _compiled.get(id(profile))
+    if known is None or known.profile is not profile:
+        if len(_compiled) >= _MOST_COMPILED:
+            _compiled.clear()
+        known = _compiled[id(profile)] = CompiledProfile(
+            profile,
+            compile_profile(profile),
+            compile_replies(profile),
+            {name: compile_replies(profile, spec) for name, spec in profile.commands.items()},
+        )
+    return known
+
+
 def problems(profile: Profile) -> Iterator[ProfileProblem]:
     """What is wrong in `profile` beyond its shape."""
     for name, spec in profile.commands.items():

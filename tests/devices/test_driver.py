@@ -11,6 +11,7 @@ import pytest
 from devices.model import DeviceState, Health, Power
 from devices.rehearsal import Rehearsal, quick
 from firmware_profiles.catalog import Catalog
+from firmware_profiles.loader import parse
 from firmware_profiles.schema import Profile
 
 CATALOG = Catalog()
@@ -292,3 +293,38 @@ async def test_noise_from_the_wire_does_no_harm(name: str) -> None:
             await asyncio.sleep(0)
         await rig.until(lambda s: s.health is Health.ONLINE, what="online")
         assert not [task for task in rig.driver._tasks if task.done()]
+
+
+SCREEN = """title = "Motorised screen"
+vendor = "Test"
+kind = "screen"
+[transports]
+serial = { baud = 2400 }
+[frame]
+encoding = "hex"
+tx = { fixed = 5 }
+[commands.screen]
+set = "FF EE EE EE {value}"
+access = "w"
+values = { up = "DD", stop = "CC", down = "EE" }
+stop = "stop"
+deadman_s = 3600
+travel_s = 30
+replies = false
+[[evidence]]
+document = "none"
+status = "unverified"
+"""
+
+
+async def test_a_screen_that_answers_nothing_travels_by_time() -> None:
+    profile = parse(SCREEN, file="screen.toml", name="screen")
+    async with Rehearsal(profile, scale=40) as rig:
+        await rig.until(lambda s: s.health is Health.ONLINE)
+        assert (await rig.driver.send("screen", "down")).outcome == "confirmed"
+        assert rig.driver.state().values["screen"] == "moving"
+        await rig.until(lambda s: s.values["screen"] == "down")
+        await rig.driver.send("screen", "up")
+        await rig.driver.send("screen", "stop")
+        await asyncio.sleep(1)
+        assert rig.driver.state().values["screen"] == "stop"
