@@ -17,12 +17,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import av
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from streaming.boxes import BoxError
 from streaming.fragments import Init
@@ -55,23 +60,31 @@ class Output:
             self._out = av.open(self._process.stdin, "w", format="mpegts")
         elif scheme in ("whip", "whips"):
             address = "http" + url.removeprefix("whip")
-            options = {} if "{secret}" in url or not secret else {"authorization": secret}
+            options = _certificate()
+            if secret and "{secret}" not in url:
+                options["authorization"] = secret
             self._out = av.open(_filled(address, secret), "w", format="whip", options=options)
         else:
             options = {"flvflags": "no_duration_filesize", "rw_timeout": "10000000"}
             self._out = av.open(_filled(url, secret), "w", format="flv", options=options)
+        self._annex_b = scheme.startswith("whip")
         self._streams: dict[int, Any] = {}
         self._opus: Opus | None = None
         for track in template.streams:
-            if track.type == "audio" and scheme.startswith("whip"):
+            if track.type == "audio" and self._annex_b:
                 self._opus = Opus(self._out, track)
             else:
-                self._streams[track.id] = self._out.add_stream_from_template(track)
+                stream = self._streams[track.id] = self._out.add_stream_from_template(track)
+                if self._annex_b:
+                    stream.codec_context.extradata = parameter_sets(
+                        track.codec_context.extradata or b""
+                    )
         self._out.start_encoding()
 
     def write(self, sample: Sample) -> None:
         """Sends one sample. Raises OSError or FFmpegError when the other side is gone."""
-        packet: Any = av.Packet(sample.data)
+        data = start_coded(sample.data) if sample.video and self._annex_b else sample.data
+        packet: Any = av.Packet(data)
         packet.time_base = _MICROSECOND
         packet.pts = packet.dts = round(sample.at * 1_000_000)
         packet.is_keyframe = sample.key
@@ -96,6 +109,28 @@ class Output:
             self._process.kill()
 
 
+def start_coded(data: bytes) -> bytes:
+    """H.264 as MP4 holds it (each NAL unit after its length) in Annex B form (start codes)."""
+    units, position = [], 0
+    while position + 4 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        units.append(data[position + 4 : position + 4 + length])
+        position += 4 + length
+    return b"".join(b"\0\0\0\1" + unit for unit in units)
+
+
+def parameter_sets(avcc: bytes) -> bytes:
+    """The SPS and PPS of an avcC in Annex B form. Layout: ISO/IEC 14496-15, 5.3.3.1."""
+    sets, position = b"", 5
+    for mask in (0x1F, 0xFF):
+        count, position = avcc[position] & mask, position + 1
+        for _ in range(count):
+            length = int.from_bytes(avcc[position : position + 2], "big")
+            sets += b"\0\0\0\1" + avcc[position + 2 : position + 2 + length]
+            position += 2 + length
+    return sets
+
+
 class Opus:
     """Sound as WebRTC takes it: AAC is decoded and encoded again."""
 
@@ -114,6 +149,34 @@ class Opus:
             for piece in self._resampler.resample(frame):
                 for encoded in self._stream.encode(piece):
                     self._out.mux_one(encoded)
+
+
+def _certificate() -> dict[str, str]:
+    """A certificate for this connection with a P-256 key.
+
+    FFmpeg's own has an RSA key, which some servers refuse.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "classroomd")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .sign(key, hashes.SHA256())
+    )
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    private = key.private_bytes(pem, pkcs8, serialization.NoEncryption())
+    files = {"cert_file": certificate.public_bytes(pem), "key_file": private}
+    return {name: _memory_file(data) for name, data in files.items()}
+
+
+def _memory_file(data: bytes) -> str:
+    """A path that only this process can read; it lasts as long as the process."""
+    handle = os.memfd_create("push", os.MFD_CLOEXEC)
+    os.write(handle, data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return f"/proc/self/fd/{handle}"
 
 
 def _filled(url: str, secret: str) -> str:

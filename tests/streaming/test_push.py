@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -153,6 +154,77 @@ async def test_srt_is_encrypted_and_its_passphrase_is_not_shown(
         await until(lambda: server.pictures() > 20)
         commands = lines_of_commands()
         assert sum(SECRET in line for line in commands) == sum(source in x for x in commands)
+    finally:
+        await pushes.stop()
+        await server.stop()
+
+
+class WhipServer:
+    """aiortc as the other side; it refuses whoever does not know the token."""
+
+    def __init__(self) -> None:
+        self.frames = {"video": 0, "audio": 0}
+        self.port = 0
+        self._peers: list[Any] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        body, status, more = b"", "200 OK", ""
+        if head.startswith("POST"):
+            length = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
+            assert length
+            offer = (await reader.readexactly(int(length[1]))).decode()
+            if f"Bearer {SECRET}" in head:
+                body = (await self._accept(offer)).encode()
+                status = "201 Created"
+                more = "Content-Type: application/sdp\r\nLocation: /one\r\n"
+            else:
+                status = "401 Unauthorized"
+        more += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(f"HTTP/1.1 {status}\r\n{more}".encode() + body)
+        await writer.drain()
+        writer.close()
+
+    async def _accept(self, offer: str) -> str:
+        aiortc = pytest.importorskip("aiortc")
+        # aiortc decodes every profile, but agrees to the constrained baseline only.
+        offer = re.sub(r"profile-level-id=\w+", "profile-level-id=42e01f", offer)
+        peer = aiortc.RTCPeerConnection()
+        self._peers.append(peer)
+        peer.on("track", lambda track: self._tasks.append(asyncio.create_task(self._pull(track))))
+        await peer.setRemoteDescription(aiortc.RTCSessionDescription(offer, "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        return str(peer.localDescription.sdp)
+
+    async def _pull(self, track: Any) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                await track.recv()
+                self.frames[track.kind] += 1
+
+    async def stop(self) -> None:
+        self._server.close()
+        for peer in self._peers:
+            await peer.close()
+        for task in self._tasks:
+            task.cancel()
+
+
+async def test_whip_arrives_as_webrtc(growing: Path) -> None:
+    pytest.importorskip("aiortc")
+    server = WhipServer()
+    await server.start()
+    url = f"whip://127.0.0.1:{server.port}/room"
+    pushes = _pushes(PushSpec(id="whip", url=url, secret="env:X"))
+    pushes.start(growing)
+    try:
+        await until(lambda: server.frames["video"] > 10 and server.frames["audio"] > 10)
+        assert not any(SECRET in line for line in lines_of_commands())
     finally:
         await pushes.stop()
         await server.stop()

@@ -20,7 +20,7 @@ const OVER = 4410;
 const TICK_MS = 100;
 const TARGET_S = 0.12;
 const TARGET_MOST_S = 1.2;
-const JUMP_S = 2.5;
+const JUMP_S = 1.5;
 const KEEP_S = 20;
 const SILENT_MS = 15_000;
 
@@ -248,9 +248,9 @@ export class LivePlayer {
     }
     if (this.led) return;
     const lag = end - video.currentTime;
-    if (lag > JUMP_S + this.target) this.jump();
-    else if (lag > this.target + 0.25) video.playbackRate = 1.15;
-    else if (lag > this.target + 0.06) video.playbackRate = 1.05;
+    const over = lag - this.target;
+    if (over > JUMP_S) this.jump();
+    else if (over > 0.03) video.playbackRate = 1 + Math.min(0.2, 0.02 + over * 0.6);
     else if (lag < this.target * 0.4) video.playbackRate = 0.97;
     else video.playbackRate = 1;
     if (now - this.calmSince > 20_000 && this.target > TARGET_S) {
