@@ -82,6 +82,9 @@ def _p(samples: list[float], share: float) -> float:
 
 
 async def _turns(lecturer: Lecturer, crowd: Other, n: int) -> dict[str, float | None]:
+    for number in range(5):
+        await lecturer.say("turn", page=f"p{number + 30}")
+        await asyncio.sleep(EVERY_S)
     turns = []
     for number in range(TURNS):
         turns.append(await lecturer.say("turn", page=f"p{number % 40}"))

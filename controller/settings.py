@@ -213,6 +213,21 @@ class ProfilesSection(_Table):
     paths: list[Path] = Field(default_factory=list)
 
 
+class TabletsSection(_Table):
+    """`[tablets]`: `address` is where students reach the room's pages; QR codes carry it.
+
+    `lrs`: a learning record store that gets xAPI statements after class, with pseudonyms unless
+    `names`. The room itself keeps names in its attendance for `keep_names_days`.
+    """
+
+    address: str | None = Field(None, pattern=r"^https?://\S+$")
+    lrs: str | None = Field(None, pattern=r"^https?://\S+$")
+    lrs_user: str = ""
+    lrs_secret: SecretRef | None = None
+    names: bool = False
+    keep_names_days: int = Field(30, ge=0, le=3650)
+
+
 class RoomConfig(_Table):
     """The whole of room.toml."""
 
@@ -230,6 +245,7 @@ class RoomConfig(_Table):
     osc: OscSection = OscSection()
     auth: AuthSettings = Field(default_factory=AuthSettings)
     server: ServerSection = ServerSection()
+    tablets: TabletsSection = TabletsSection()
     profiles: ProfilesSection = ProfilesSection()
 
     def scene(self, name: str) -> Scene | None:

@@ -185,14 +185,11 @@ class TabletStore:
         )
         return [Signal(seat, kind, bool(up), at) for seat, kind, up, at in rows]
 
-    async def forget(self, session: str, seats: Sequence[str]) -> None:
-        def work(database: sqlite3.Connection) -> None:
-            database.executemany(
-                "UPDATE attendance SET label = seat WHERE session = ? AND seat = ?",
-                [(session, seat) for seat in seats],
-            )
-
-        await self._run(work)
+    async def forget_names(self, before: int) -> None:
+        """Takes the names out of the attendance that began before that time (ms)."""
+        await self._execute(
+            "UPDATE attendance SET label = seat WHERE joined < ? AND label != seat", (before,)
+        )
 
     # --- tablets -------------------------------------------------------------------------------
 

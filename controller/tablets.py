@@ -14,15 +14,20 @@ from typing import Any, Protocol
 
 import structlog
 
+from controller.config import resolve_secret
 from controller.events import EventBus, SlowSubscriber
+from controller.lessons_told import LessonsTold
+from controller.settings import TabletsSection
 from controller.state import RoomView, SessionState, SessionView
 from controller.tablet_store import TabletStore
 from devices.tablets.access import BrokerAccess
+from devices.tablets.clock import room_ms
 from devices.tablets.decks import DeckShelf
 from devices.tablets.mqtt import Link, MqttTablets
 from devices.tablets.pairing import Paired
 from devices.tablets.room import TabletRoom
 
+DAY_MS = 24 * 3600 * 1000
 _OVER = {SessionState.ENDED, SessionState.PLANNED}
 _log = structlog.get_logger(__name__)
 
@@ -40,8 +45,7 @@ class Followed(Protocol):
 class Tablets:
     """What the daemon starts after the classroom, and the dashboard serves.
 
-    `managed`: the broker is the room's own, so tablets get logins there. `address`: where
-    students reach the room's pages, for QR codes; without it, as the page that shows one does.
+    `managed`: the broker is the room's own, so tablets get logins there.
     """
 
     def __init__(
@@ -52,9 +56,9 @@ class Tablets:
         mqtt: Link | None = None,
         managed: bool = False,
         mark: Mark | None = None,
-        address: str | None = None,
+        settings: TabletsSection | None = None,
     ) -> None:
-        self.address = address
+        self.settings = settings or TabletsSection()
         self.store = TabletStore(state / "tablets.db")
         self.decks = DeckShelf(state / "decks")
         self.room = TabletRoom(room, self.store, on_marker=self._marker)
@@ -64,12 +68,27 @@ class Tablets:
             access = BrokerAccess(mqtt, room) if managed else None
             self.door = MqttTablets(self.room, mqtt, access)
         self._mark = mark
+        self._told: LessonsTold | None = None
+        if self.settings.lrs:
+            secret = self.settings.lrs_secret
+            self._told = LessonsTold(
+                state / "lrs",
+                self.store,
+                endpoint=self.settings.lrs,
+                user=self.settings.lrs_user,
+                secret=lambda: resolve_secret(secret) if secret else "",
+                home=self.settings.address or f"https://{room}.invalid",
+                names=self.settings.names,
+            )
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def start(self, classroom: Followed | None = None) -> None:
         """Opens the store and begins to follow `classroom`. Raises TabletStoreError."""
         await self.store.open()
+        await self.store.forget_names(room_ms() - self.settings.keep_names_days * DAY_MS)
         await self.room.start()
+        if self._told:
+            self._later(self._told.run())
         if self.door:
             await self.door.start()
         if classroom is not None:
@@ -123,6 +142,8 @@ class Tablets:
         if session is None or session.state in _OVER:
             if lesson is not None and (session is None or session.id == lesson.session):
                 await self.room.end()
+                if self._told:
+                    await asyncio.to_thread(self._told.add, lesson.session)
         elif lesson is None or lesson.session != session.id:
             await self.room.open(session.id, session.title)
 

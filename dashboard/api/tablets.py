@@ -110,7 +110,7 @@ def qr(text: str) -> str:
 
 
 def _view(request: Request, code: Code) -> CodeView:
-    address = request.app.state.tablets.address or str(request.base_url)
+    address = request.app.state.tablets.settings.address or str(request.base_url)
     url = f"{address.rstrip('/')}/tablet#{code.text}"
     return CodeView(
         code=code.text, url=url, qr=qr(url), names=list(code.names), expires=code.expires

@@ -140,6 +140,3 @@ class SessionLog(Protocol):
 
     async def signals(self, session: str) -> list[Signal]:
         """Returns them in order."""
-
-    async def forget(self, session: str, seats: Sequence[str]) -> None:
-        """Removes the names of `seats` from the session; answers stay under the seat's id."""

@@ -20,6 +20,9 @@ from devices.tablets.question import AnswerError
 from devices.tablets.teaching import NotNowError, entry_of
 
 VIEWS_EVERY_S = 0.2
+HOST_GRACE_S = 2.0
+"""A lecturer's page that is loaded again is not away."""
+
 MARKED = {"page", "ask", "close", "reveal"}
 
 _log = structlog.get_logger(__name__)
@@ -110,8 +113,7 @@ class TabletRoom:
             return
         await lesson.put("end", {})
         await lesson.stop()
-        guests = await self.pairing.forget_session(lesson.session)
-        await self._store.forget(lesson.session, [guest.seat for guest in guests])
+        await self.pairing.forget_session(lesson.session)
 
     # --- members -------------------------------------------------------------------------------
 
@@ -122,7 +124,11 @@ class TabletRoom:
     async def leave(self, member: Member) -> None:
         """A connection ended. The seat stays until its lease runs out."""
         self.members.discard(member)
-        if member.greeted and member.drives:
+        if member.greeted and member.drives and not self.host_here:
+            asyncio.get_running_loop().call_later(HOST_GRACE_S, self._host_gone)
+
+    def _host_gone(self) -> None:
+        if not self.host_here:
             self._tell_host()
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from dashboard import pages
+from devices.tablets import ink
 
 DIST = pages.built()
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -312,6 +314,49 @@ async def test_a_page_that_was_cut_off_catches_up(here: Room) -> None:
     cable.mend()
     await here.in_step(ada)
     await expect(ada.locator(".where")).to_have_text("Page 4 of 4")
+
+
+async def test_any_log_looks_the_same_to_the_page_and_to_the_room(here: Room) -> None:
+    """The rules stand twice, in Python and in TypeScript: a long random log tells them apart."""
+    chance = random.Random(23)
+    there, _ = await here.student("There")
+    names, strokes = ["pa", "pb", "pc", "x1", "x2", "none"], [f"k{n}" for n in range(9)]
+    points = ink.encode([(100, 100, 90), (20_000, 30_000, 200)])
+
+    def body(kind: str) -> dict[str, Any]:
+        page, stroke = chance.choice(names), chance.choice(strokes)
+        questions = [{"id": chance.choice("qrs"), "kind": "number", "text": "?", "choices": []}]
+        return {
+            "page": {"page": page, "show_at": 0},
+            "add_page": {
+                "page": {"id": page, "kind": "blank", "title": page, "url": None, "image": None},
+                "after": chance.choice(names),
+            },
+            "ink": {
+                **{"page": page, "stroke": stroke, "part": chance.randrange(3)},
+                **{"points": points, "color": "#112233", "width": 3},
+            },
+            "erase": {"page": page, "strokes": [stroke], "any": chance.random() < 0.5},
+            "clear": {"page": page},
+            "timer": {"timer": None},
+            "mode": {"mode": chance.choice(["follow", "free"])},
+            "push": {"id": stroke, "kind": "link", "url": "/x", "title": page},
+            "ask": {"quiz": "z", "questions": questions, "deadline": None},
+            "close": {"questions": [chance.choice("qrs")]},
+            "reveal": {"question": chance.choice("qrs"), "result": {"answered": 1}, "correct": 4},
+            "permit": {"seat": stroke, "ink": chance.random() < 0.5},
+            "share": {"sheet": None},
+            "unknown": {},
+        }[kind]
+
+    kinds = ["page", "add_page", "erase", "clear", "timer", "mode", "push", "ask", "close"]
+    kinds += ["reveal", "permit", "share", "unknown", *["ink"] * 12]
+    for number in range(400):
+        kind, author = chance.choice(kinds), chance.choice(["lecturer", "s1", "s2"])
+        await here.lesson.put(kind, body(kind), author)
+        if number == 250:
+            late, _ = await here.student("Late")
+    await here.in_step(there, late)
 
 
 async def test_ink_is_on_the_screen_in_the_frame_it_was_drawn(here: Room) -> None:
