@@ -18,6 +18,7 @@ from recorder import encoders, feed, layouts
 from recorder.engines import chapters
 from recorder.engines.chapters import Chapter
 from recorder.engines.compositor import Compositor
+from recorder.engines.loudness import Leveller
 from recorder.engines.sound import Mixer, samples_at
 from recorder.engines.writer import PartWriter
 from recorder.recording import ProgramSpec
@@ -70,7 +71,7 @@ class Program:
     ) -> None:
         self.spec = spec
         self.compositor = Compositor(spec.width, spec.height, layout)
-        self.mixer = Mixer()
+        self.mixer = Mixer(Leveller())
         settings = encoders.lecture_settings(
             spec.width, spec.height, spec.fps, live=spec.live, encoder=encoder, threads=threads
         )

@@ -14,6 +14,8 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from recorder.encoders import SAMPLE_RATE
+from recorder.engines.channels import Choice, Ear, Repair
+from recorder.engines.loudness import AHEAD, Leveller
 from recorder.feed import FeedPacket, StreamInfo
 
 Samples = NDArray[np.float32]
@@ -39,6 +41,8 @@ class SoundTrack:
         self.info = info
         self.failures = 0
         self.gain = 0.0
+        self.ear = Ear()
+        self.repair = Repair()
         self._chunks: deque[tuple[int, Samples]] = deque()
         self._next: int | None = None
         self._error = 0.0
@@ -144,10 +148,15 @@ def _stretched(sound: Samples, count: int) -> Samples:
 
 
 class Mixer:
-    """Mixes microphones, or the presenter camera's sound without one, and what slides play."""
+    """Mixes the best microphone, or the presenter camera's sound without one, and the slides'.
 
-    def __init__(self) -> None:
+    With a `leveller` the mix comes at the lecture's loudness, its peaks limited.
+    """
+
+    def __init__(self, leveller: Leveller | None = None) -> None:
         self._tracks: dict[int, SoundTrack] = {}
+        self._choice = Choice()
+        self._leveller = leveller
 
     def add(self, info: StreamInfo) -> None:
         """Announces a stream; an index announced again starts anew."""
@@ -158,27 +167,39 @@ class Mixer:
         if not packet.preroll:
             self._tracks[packet.index].push(packet)
 
+    @property
+    def repaired(self) -> list[str]:
+        """The sources of which one channel is dead."""
+        return [t.info.source for t in self._tracks.values() if t.repair.dead is not None]
+
     def read(self, start: int, count: int) -> Samples:
         """Returns (channels, count) float samples of the mix from class sample `start` on.
 
         Reading goes forward: what was read is forgotten.
         """
         mix = np.zeros((CHANNELS, count), np.float32)
-        audible = self._audible(start)
+        sounds = {id(track): track.read(start, count) for track in self._tracks.values()}
+        audible = self._audible(start, count, sounds)
         for track in self._tracks.values():
             target = 1.0 if track in audible else 0.0
             if target or track.gain:
-                sound = track.read(start, count)
+                sound = track.repair.take(sounds[id(track)])
                 if track.gain != target:
+                    sound = sound.copy()
                     ramp = min(_RAMP, count)
                     sound[:, :ramp] *= np.linspace(track.gain, target, ramp, dtype=np.float32)
                     sound[:, ramp:] *= target
                     track.gain = target
                 mix += sound
             track.forget(start + count)
-        return np.clip(mix, -1.0, 1.0)
+        if self._leveller is None:
+            return np.clip(mix, -1.0, 1.0)
+        following = np.zeros((CHANNELS, AHEAD), np.float32)
+        for track in audible:
+            following += track.read(start + count, AHEAD)
+        return self._leveller.take(start, mix, following)
 
-    def _audible(self, position: int) -> list[SoundTrack]:
+    def _audible(self, position: int, count: int, sounds: dict[int, Samples]) -> list[SoundTrack]:
         def of(roles: Iterable[str]) -> list[SoundTrack]:
             return [
                 track
@@ -186,5 +207,12 @@ class Mixer:
                 if track.info.role in roles and track.heard(position)
             ]
 
-        speech = of(["microphone"]) or of(["presenter"])[:1] or of(["audience"])[:1]
+        microphones = of(["microphone"])
+        if len(microphones) > 1:
+            for track in microphones:
+                track.ear.take(sounds[id(track)])
+            ears = [(track, track.ear) for track in microphones]
+            chosen = self._choice.choose(ears, count / SAMPLE_RATE)
+            microphones = [track for track in microphones if track is chosen]
+        speech = microphones or of(["presenter"])[:1] or of(["audience"])[:1]
         return speech + of(["slides"])
