@@ -45,7 +45,11 @@ RecorderState = Literal["starting", "recording", "paused", "finishing", "finishe
 
 
 class SourceStatus(BaseModel):
-    """One source as the recorder sees it. `level_dbfs` is the short-term peak of its sound."""
+    """One source as the recorder sees it.
+
+    `level_dbfs` is the short-term peak of its sound; `dropped` counts packets that a slow disk
+    could not take.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -57,6 +61,7 @@ class SourceStatus(BaseModel):
     first_frame_ms: float | None = None
     bytes: int = 0
     gaps: int = 0
+    dropped: int = 0
     level_dbfs: float | None = None
 
 

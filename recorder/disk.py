@@ -18,6 +18,7 @@ FLOOR_BYTES = 64 << 20
 FLOOR_SHARE = 50  # on a small disk the floor is a fiftieth of it
 WINDOW = 30.0
 RETRY_AFTER = 2.0
+SLOW_FOR = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,12 @@ class DiskGuard:
         self._watch = DiskWatch(folder)
         self._stopped = False
         self._not_before = 0.0
+        self._slow_until = 0.0
+
+    def slow(self, detail: str) -> None:
+        """The disk did not follow just now; that is told until it has followed for a while."""
+        self._slow_until = time.monotonic() + SLOW_FOR
+        self._owner.fact("disk_slow", "", True, detail)
 
     def failed(self, detail: str) -> None:
         """A write failed: stops everything; it is tried again after a while."""
@@ -94,6 +101,8 @@ class DiskGuard:
 
     def look(self, written: int) -> None:
         """Call about once a second with the bytes that the recording has so far."""
+        if time.monotonic() > self._slow_until:
+            self._owner.fact("disk_slow", "", False)
         try:
             room = self._watch.look(written)
         except OSError as error:

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 TICK = 0.05
 LAG = 0.15
+BEHIND = 2.0
 
 
 class Recorder:
@@ -172,7 +173,10 @@ class Recorder:
 
     def _start_sources(self) -> None:
         for spec in self.manifest.sources:
-            track = Track(self.recording, spec, self.clock, self._syncer, self.feeds, self)
+            track = Track(
+                *(self.recording, spec, self.clock, self._syncer, self.feeds, self),
+                patient=spec.url.startswith("file:"),
+            )
             self.tracks[spec.id] = track
             if self.state == "paused":
                 track.pause()
@@ -218,6 +222,8 @@ class Recorder:
             for track in self.tracks.values():
                 track.check()
                 written += track.status.bytes
+                if track.behind > BEHIND:
+                    self._disk.slow(f"it is {track.behind:.0f} s behind the sources")
             self.crew.check()
             self._disk.look(written + self.crew.written())
             self._judge_sources()
@@ -270,12 +276,16 @@ class Recorder:
         log.warning("writing the track of %s failed: %s", source, detail)
         self._disk.failed(detail)
 
+    def dropped(self, source: str, media: str, from_: float, to: float) -> None:
+        self.in_loop(self._dropped, source, media, from_, to)
+
+    def _dropped(self, source: str, media: str, from_: float, to: float) -> None:
+        what = "pictures" if media == "video" else "sound"
+        self._disk.slow(f"{to - from_:.1f} s of {what} of {source} were left out")
+        self.mark("gap", from_, source=source, media=media, **{"from": from_, "to": to})
+
     def _disk_slow(self, seconds: float) -> None:
-        self.in_loop(self.fact, "disk_slow", "", True, f"a sync took {seconds:.1f} s")
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(
-                self._loop.call_later, 30.0, self.fact, "disk_slow", "", False, ""
-            )
+        self.in_loop(self._disk.slow, f"a sync took {seconds:.1f} s")
 
     def fact(self, code: str, source: str, active: bool, detail: str = "") -> None:
         """Tells a fact when it begins or ends to be true."""

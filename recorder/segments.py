@@ -15,6 +15,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from recorder import fmp4
-from recorder.media import MediaStream, Sample
+from recorder.media import MediaStream, Sample, extension
 from recorder.recording import sync_directory
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,17 @@ def _describe(stream: MediaStream) -> Stream:
     whole = _element("1A45DFA3", head) + _element("18538067", body)
     container = av.open(BytesIO(whole), "r", format="matroska")
     return container.streams[0]
+
+
+def keep(stream: MediaStream) -> MediaStream:
+    """The stream with a description of its own: that of its demuxer ends with the demuxer."""
+    if stream.template is None:
+        return stream
+    kind = extension([stream])
+    holder = av.open(BytesIO(), "w", format="matroska" if kind == "mkv" else kind)
+    with contextlib.suppress(ValueError):
+        return replace(stream, template=holder.add_stream_from_template(stream.template))
+    return replace(stream, template=None)
 
 
 def _add(container: OutputContainer, stream: MediaStream, matroska: bool) -> Stream:
@@ -273,3 +285,43 @@ def span(path: Path) -> tuple[float, float] | None:
             start = at if start is None else min(start, at)
             stop = max(stop, at + float((packet.duration or 0) * packet.time_base))
     return None if start is None else (start, stop)
+
+
+def trim(folder: Path, end: float) -> list[Path]:
+    """Cuts a track at `end` (class seconds), to a fragment, without copying packets.
+
+    Returns the segments that were cut or removed.
+    """
+    changed = []
+    for _, path in reversed(segment_files(folder)):
+        found = span(path)
+        if found is None:
+            continue
+        if found[1] <= end:
+            break
+        changed.append(path)
+        if found[0] >= end:
+            path.unlink()
+        elif path.suffix in fmp4.SUFFIXES:
+            kept = [part.end for part in fmp4.scan(path).fragments if part.start < end]
+            with path.open("r+b") as file:
+                file.truncate(max(kept))
+                os.fsync(file.fileno())
+        else:
+            _copy_until(path, end)
+    if changed:
+        sync_directory(folder)
+    return changed
+
+
+def _copy_until(path: Path, end: float) -> None:
+    copy = path.with_suffix(".new")
+    with av.open(str(path)) as source, av.open(str(copy), "w", format="matroska") as target:
+        streams = {s.index: target.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.pts is None or packet.time_base is None:
+                continue
+            if packet.pts * packet.time_base < end:
+                packet.stream = streams[packet.stream_index]
+                target.mux_one(packet)
+    copy.replace(path)

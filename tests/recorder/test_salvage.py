@@ -9,10 +9,10 @@ from recorder import fmp4
 from recorder.clock import ClassClock
 from recorder.recording import Recording, RecordingError, boottime
 from recorder.salvage import salvage, verify
-from recorder.segments import Syncer
+from recorder.segments import Syncer, trim
 from recorder.sources.open import parse
 from recorder.sources.stream import StreamSource
-from recorder.track import Track, trim
+from recorder.track import Track
 
 
 class Nothing:

@@ -1,4 +1,5 @@
 import io
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -6,13 +7,13 @@ from typing import Any, cast
 import av
 import pytest
 
-from recorder import feed, track
+from recorder import feed, tape, track
 from recorder.children import FeedChild
 from recorder.clock import ClassClock
 from recorder.feeds import Feeds
 from recorder.media import MediaStream, Sample
 from recorder.recording import Role, SourceSpec, boottime
-from recorder.segments import Syncer, segment_files, span
+from recorder.segments import SegmentWriter, Syncer, segment_files, span
 from recorder.sources.open import parse
 from recorder.sources.stream import StreamSource
 
@@ -122,9 +123,13 @@ class Heard:
     def __init__(self) -> None:
         self.gaps: list[tuple[str, float, float]] = []
         self.failures: list[str] = []
+        self.left_out: list[tuple[str, float, float]] = []
 
     def gap(self, source: str, from_: float, to: float) -> None:
         self.gaps.append((source, from_, to))
+
+    def dropped(self, source: str, media: str, from_: float, to: float) -> None:
+        self.left_out.append((media, from_, to))
 
     def disk_failed(self, source: str, detail: str) -> None:
         self.failures.append(detail)
@@ -134,19 +139,19 @@ class Heard:
 
 
 def make(
-    hold_class: Callable[..., Any], clip: Path
+    hold_class: Callable[..., Any], clip: Path, *, patient: bool = True
 ) -> tuple[Any, track.Track, StreamSource, Heard]:
     made = hold_class(f"presenter=file:{clip}?pace=fast")
     [spec] = made.recording.manifest.sources
     clock, heard = ClassClock(boottime()), Heard()
-    writes = track.Track(made.recording, spec, clock, Syncer(), heard, heard)
+    writes = track.Track(made.recording, spec, clock, Syncer(), heard, heard, patient=patient)
     return made, writes, StreamSource(spec, parse(spec.url), clock, writes, 0.0), heard
 
 
 def test_long_tracks_are_cut_at_key_frames(
     hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
-    monkeypatch.setattr(track, "CUT_AFTER", 900_000)
+    monkeypatch.setattr(tape, "CUT_AFTER", 900_000)
     made, writes, reader, heard = make(hold_class, clip)
     reader.run()
     writes.close()
@@ -164,16 +169,101 @@ def test_a_disk_that_fails_stops_the_track_and_is_told(
     hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
     made, writes, reader, heard = make(hold_class, clip)
-    write = track.SegmentWriter.write
+    write = SegmentWriter.write
 
     def failing(writer: Any, given: Sample) -> None:
         if given.dts > 1_500_000:
             raise OSError(5, "Input/output error")
         write(writer, given)
 
-    monkeypatch.setattr(track.SegmentWriter, "write", failing)
+    monkeypatch.setattr(SegmentWriter, "write", failing)
     reader.run()
     writes.close()
     assert heard.failures == ["Input/output error"]
     times = [at for at, _ in tools.packets(made.recording.track("presenter"))]
     assert times and max(times) > 1.3
+
+
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A disk that takes nothing until the event is set."""
+    write, free = SegmentWriter.write, threading.Event()
+
+    def slow(writer: Any, given: Sample) -> None:
+        free.wait(30.0)
+        write(writer, given)
+
+    monkeypatch.setattr(SegmentWriter, "write", slow)
+    return free
+
+
+def test_on_a_slow_disk_pictures_are_left_out_and_sound_is_kept(
+    hold_class: Callable[..., Any],
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow_disk: threading.Event,
+    tools: Any,
+) -> None:
+    monkeypatch.setattr(tape, "PICTURE_BYTES", 20_000)
+    made, writes, reader, heard = make(hold_class, clip, patient=False)
+    reader.run()  # the source is not held up: it ends while the disk still stands
+    assert not slow_disk.is_set() and writes.behind > 0
+    waiting = sum(size for _, size, _ in writes._tape._queue)
+    assert waiting <= 20_000 + tape.SOUND_BYTES
+    slow_disk.set()
+    writes.close()
+    folder = made.recording.track("presenter")
+    times = [at for at, _ in tools.packets(folder)]
+    assert 5 < len(times) < 100 and writes.status.dropped == 100 - len(times)
+    [(media, from_, to)] = heard.left_out
+    assert media == "video" and to == pytest.approx(4.0, abs=0.1)
+    assert not [at for at in times if from_ <= at < to]
+    sound = [at for at, _ in tools.packets(folder, "audio")]
+    assert sound[-1] > 3.9 and len(sound) >= 187
+    assert tools.pictures(next(folder.glob("*.mp4")))
+
+
+def test_after_a_slow_disk_pictures_go_on_at_a_key_frame(
+    hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
+) -> None:
+    monkeypatch.setattr(tape, "PICTURE_BYTES", 20_000)
+    made, writes, reader, heard = make(hold_class, clip, patient=False)
+    put, begun, free = writes._tape.put, threading.Event(), threading.Event()
+
+    def blocked() -> None:
+        begun.set()
+        free.wait(30.0)
+
+    def put_and_free(given: Sample, media: str) -> None:
+        if given.dts > 2_500_000 and not free.is_set():
+            free.set()
+            writes._tape.order(lambda: None).wait(30.0)
+            monkeypatch.setattr(tape, "PICTURE_BYTES", 1 << 20)
+        put(given, media)
+
+    monkeypatch.setattr(writes._tape, "put", put_and_free)
+    writes._tape.order(blocked)
+    assert begun.wait(30.0)
+    reader.run()
+    writes.close()
+    assert len(heard.left_out) == 1, heard.left_out
+    [(_, _, to)] = heard.left_out
+    packets = tools.packets(made.recording.track("presenter"))
+    after = [key for at, key in packets if at >= to - 0.001]
+    assert to == pytest.approx(3.0, abs=0.1) and after[0] and len(after) == 25
+
+
+def test_a_file_waits_for_a_slow_disk(
+    hold_class: Callable[..., Any],
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    slow_disk: threading.Event,
+    tools: Any,
+) -> None:
+    monkeypatch.setattr(tape, "PICTURE_BYTES", 5_000)
+    made, writes, reader, heard = make(hold_class, clip)
+    threading.Timer(0.3, slow_disk.set).start()
+    reader.run()
+    writes.close()
+    assert len(tools.packets(made.recording.track("presenter"))) == 100
+    assert heard.left_out == [] and writes.status.dropped == 0
