@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,14 +25,18 @@ def title(kind: str, data: Any) -> str | None:
     return str(told or "")
 
 
-def merge(marks: Iterable[Chapter], pages: Iterable[int]) -> list[Chapter]:
+def merge(
+    marks: Iterable[Chapter], pages: Iterable[int], titles: Mapping[int, str] | None = None
+) -> list[Chapter]:
     """Orders marks and page turns (lecture µs), no two closer than five seconds.
 
-    A mark wins over a page turn beside it; what has no title is called by its number.
+    A mark wins over a page turn beside it; what has no title is called by its number. `titles`
+    are those of slides, by the page turn that began them.
     """
+    named = titles or {}
     told = sorted(marks, key=lambda chapter: chapter.start)
     told += [
-        Chapter(page, "")
+        Chapter(page, named.get(page, ""))
         for page in pages
         if all(abs(page - mark.start) > CLOSEST_US // 2 for mark in told)
     ]

@@ -261,16 +261,21 @@ def _fill(
     return fills, turns, spans
 
 
-def _chapters(recording: Recording, line: Timeline, pages: Sequence[float]) -> list[Chapter]:
-    marks = [Chapter(0, "Start")]
+def marks(recording: Recording, line: Timeline, first: str = "Start") -> list[Chapter]:
+    """The chapters that were told in class; the lecture's beginning is called `first`."""
+    marks = [Chapter(0, first)]
     for marker in recording.markers():
         told = chapters.title(marker.kind, marker.data)
         if marker.kind == "resume" and line.keeps(marker.t):
             told = "Resumed"
         if told is not None and line.keeps(marker.t):
             marks.append(Chapter(round(line.lecture(marker.t) * US), told))
+    return marks
+
+
+def _chapters(recording: Recording, line: Timeline, pages: Sequence[float]) -> list[Chapter]:
     turns = [round(line.lecture(t) * US) for t in pages if line.keeps(t)]
-    return chapters.merge(marks, turns)
+    return chapters.merge(marks(recording, line), turns)
 
 
 def _note(

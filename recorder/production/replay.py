@@ -14,6 +14,7 @@ from recorder import feed, segments
 from recorder.recording import Recording, SourceSpec
 
 TICK_US = 100_000
+MEDIA = frozenset(("video", "audio"))
 _GROUP_US = 12_000_000  # a key frame this far before the span still counts as its beginning
 
 
@@ -48,18 +49,27 @@ def interleave(
     yield feed.Tick(end)
 
 
-def replay(recording: Recording, begin: int, end: int) -> Iterator[feed.Message]:
+def replay(
+    recording: Recording,
+    begin: int,
+    end: int,
+    *,
+    media: frozenset[str] = MEDIA,
+    roles: frozenset[str] | None = None,
+) -> Iterator[feed.Message]:
     """The feed from class time `begin` to `end` (µs), beginning with what decoding needs.
 
-    Damaged or missing segments leave out what they held.
+    Only streams of these `media`, and of sources with these `roles` (None: all). Damaged or
+    missing segments leave out what they held.
     """
     streams = []
     first_index = 0
     for source in recording.manifest.sources:
         folder = recording.track(source.id)
         count = _stream_count(folder)
-        for number in range(count):
-            streams.append(_stream(source, folder, number, first_index + number, begin, end))
+        for number in range(count if roles is None or str(source.role) in roles else 0):
+            index = first_index + number
+            streams.append(_stream(source, folder, number, index, begin, end, media))
         first_index += count
     return interleave(streams, begin, end)
 
@@ -81,12 +91,18 @@ def _stream_count(folder: Path) -> int:
 
 
 def _stream(
-    source: SourceSpec, folder: Path, number: int, index: int, begin: int, end: int
+    source: SourceSpec,
+    folder: Path,
+    number: int,
+    index: int,
+    begin: int,
+    end: int,
+    media: frozenset[str],
 ) -> Iterator[feed.StreamInfo | feed.FeedPacket]:
     """One elementary stream of a track: announcements and packets from the last key frame on."""
     told: feed.StreamInfo | None = None
     group: list[feed.FeedPacket] = []
-    for info, packet in _packets(source, folder, number, index, begin, end):
+    for info, packet in _packets(source, folder, number, index, begin, end, media):
         if info != told:
             if group:
                 yield from group
@@ -105,7 +121,13 @@ def _stream(
 
 
 def _packets(
-    source: SourceSpec, folder: Path, number: int, index: int, begin: int, end: int
+    source: SourceSpec,
+    folder: Path,
+    number: int,
+    index: int,
+    begin: int,
+    end: int,
+    media: frozenset[str],
 ) -> Iterator[tuple[feed.StreamInfo, feed.FeedPacket]]:
     files = segments.segment_files(folder)
     for place, (_, path) in enumerate(files):
@@ -122,7 +144,7 @@ def _packets(
             if number >= len(container.streams):
                 continue
             stream = container.streams[number]
-            if stream.type not in ("video", "audio"):
+            if stream.type not in media:
                 continue
             info = _info(stream, source, index)
             packets = container.demux(stream)
