@@ -9,77 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel
 
 from publishing import record, targets
 from publishing.bandwidth import Throttle
+from publishing.job import ACTIVE, DONE, Backoff, DeliveryStatus, Job, note_life, seconds_until
 from publishing.metadata import permitted, read_manifest, read_metadata
-from publishing.products import collect
+from publishing.products import Product, remembered
 from publishing.progress import Pace
 from publishing.record import Delivery, DeliveryState
 from publishing.shipment import Shipment
 from publishing.target import ErrorKind, Receipt, Target, TargetConfig, TargetError, Window
-from recorder.recording import MANIFEST, Life, Recording, RecordingError
+from recorder.recording import MANIFEST
+from recorder.retention import PRUNED
 
 _log = logging.getLogger(__name__)
-_ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
-_DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
-
-
-class DeliveryStatus(BaseModel):
-    """A delivery as it is shown. Sizes in bytes, `rate` in bytes per second, times UTC."""
-
-    id: str
-    recording: str
-    target: str
-    state: DeliveryState
-    attempts: int = 0
-    sent_bytes: int = 0
-    total_bytes: int = 0
-    rate: float | None = None
-    eta_s: float | None = None
-    detail: str = ""
-    remedy: str = ""
-    next_try: datetime | None = None
-    deadline: datetime
-    receipt: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Waiting times in seconds. `give_up_days` after its creation a delivery is called failed."""
-
-    first: float = 5.0
-    longest: float = 1800.0
-    poll_longest: float = 300.0
-    blocked: float = 3600.0
-    give_up_days: float = 14.0
-
-    def after(self, failures: int, longest: float | None = None) -> float:
-        """Seconds before the next try: doubling, with jitter so that rooms do not march in step."""
-        step = min(self.first * 2.0 ** min(failures, 30), longest or self.longest)
-        return step * random.uniform(0.5, 1.0)  # noqa: S311
-
-
-@dataclass
-class _Job:
-    folder: Path
-    config: TargetConfig
-    delivery: Delivery
-    pace: Pace = field(default_factory=Pace)
-
-    def due(self, now: datetime) -> bool:
-        state = self.delivery.state
-        if state in _DONE or (state is DeliveryState.FAILED and self.delivery.next_try is None):
-            return False
-        return self.delivery.next_try is None or self.delivery.next_try <= now
 
 
 class DeliveryWorker:
@@ -109,7 +55,7 @@ class DeliveryWorker:
         self._throttles = {
             config.id: Throttle(config.bandwidth, timezone=timezone) for config in targets
         }
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
         self._scheduler: asyncio.Task[None] | None = None
@@ -149,7 +95,7 @@ class DeliveryWorker:
     def retry(self, delivery_id: str) -> DeliveryStatus:
         """Try now, whatever was in the way. Raises KeyError for an unknown delivery."""
         job = self._jobs[delivery_id]
-        if delivery_id not in self._running and job.delivery.state not in _DONE:
+        if delivery_id not in self._running and job.delivery.state not in DONE:
             job.delivery.state = DeliveryState.WAITING
             job.delivery.next_try = None
             job.delivery.failures = 0
@@ -161,21 +107,21 @@ class DeliveryWorker:
     def statuses(self) -> list[DeliveryStatus]:
         """Every delivery that is known, the most urgent first."""
         jobs = sorted(self._jobs.values(), key=lambda job: job.delivery.deadline)
-        return [_status(job) for job in jobs]
+        return [job.status() for job in jobs]
 
     async def deliver_once(
         self, folder: Path, target_id: str, *, tries: int | None = None
     ) -> DeliveryStatus:
         """Deliver in the foreground until it is verified, has failed, or `tries` are used up."""
         job = self._open(folder, target_id)
-        while job.delivery.state not in _DONE:
+        while job.delivery.state not in DONE:
             await self._try(job)
             if tries is not None:
                 tries -= 1
-            if job.delivery.state in (*_DONE, DeliveryState.FAILED) or tries == 0:
+            if job.delivery.state in (*DONE, DeliveryState.FAILED) or tries == 0:
                 break
-            await asyncio.sleep(_seconds_until(job.delivery.next_try))
-        return _status(job)
+            await asyncio.sleep(seconds_until(job.delivery.next_try))
+        return job.status()
 
     async def withdraw(self, folder: Path, target_id: str, *, by: str = "") -> DeliveryStatus:
         """Take a publication back, and remember who asked. Raises TargetError when it cannot be."""
@@ -188,16 +134,18 @@ class DeliveryWorker:
                 raise TargetError(
                     ErrorKind.RETRY, "Another process works on this delivery.", "Try again shortly."
                 )
-            shipment = self._pack(job, self._products(job))
+            # What was sent may have been deleted here since, or made anew.
+            stamps, manifest = job.delivery.stamps, read_manifest(folder)[0]
+            sent = remembered(folder, manifest, stamps) if stamps else job.products()
             async with targets.create(job.config) as target:
-                await target.withdraw(shipment)
+                await target.withdraw(self._pack(job, sent))
             job.delivery.state = DeliveryState.WITHDRAWN
             job.delivery.receipt = None
             job.delivery.notes = {}
             job.delivery.detail = job.delivery.remedy = ""
             self._store(job, "withdrawn", by)
         self._jobs[job.delivery.id] = job
-        self._note_life(folder)
+        note_life(folder)
         return self._changed(job)
 
     # -- jobs ---------------------------------------------------------------------------------
@@ -206,11 +154,11 @@ class DeliveryWorker:
         config = self._configs.get(delivery.target)
         if config is None:
             return
-        if delivery.state in _ACTIVE:
+        if delivery.state in ACTIVE:
             delivery.state = DeliveryState.WAITING
         if delivery.state is DeliveryState.FAILED and delivery.next_try is not None:
             delivery.next_try = datetime.now(UTC)  # what was in the way may have been put right
-        self._jobs[delivery.id] = _Job(folder, config, delivery)
+        self._jobs[delivery.id] = Job(folder, config, delivery)
 
     def _open(
         self,
@@ -220,7 +168,7 @@ class DeliveryWorker:
         anew: bool = True,
         again: bool = False,
         by: str = "",
-    ) -> _Job:
+    ) -> Job:
         if (config := self._configs.get(target_id)) is None:
             raise TargetError(
                 ErrorKind.PERMANENT,
@@ -231,7 +179,7 @@ class DeliveryWorker:
         delivery_id = f"{manifest.id}.{target_id}"
         if delivery_id in self._running:
             return self._jobs[delivery_id]
-        job = _Job(folder, config, record.load(folder, target_id) or Delivery(
+        job = Job(folder, config, record.load(folder, target_id) or Delivery(
             id=delivery_id,
             recording=manifest.id,
             target=target_id,
@@ -239,8 +187,10 @@ class DeliveryWorker:
             deadline=datetime.now(UTC) + timedelta(hours=config.deadline_hours),
         ))  # fmt: skip
         delivery = job.delivery
-        if delivery.state is DeliveryState.VERIFIED:
-            stamps = {product.name: product.stamp for product in self._products(job)}
+        if delivery.state is DeliveryState.VERIFIED and (folder / PRUNED).exists():
+            anew = False  # the media was deleted here because it is there
+        elif delivery.state is DeliveryState.VERIFIED:
+            stamps = {product.name: product.stamp for product in job.products()}
             anew = anew and not record.stamps_match(delivery, stamps)
         if delivery.state is DeliveryState.WITHDRAWN:
             anew = again
@@ -253,7 +203,7 @@ class DeliveryWorker:
             delivery.receipt = None
             delivery.created = datetime.now(UTC)
             self._store(job, "submitted", by)
-            self._note_life(folder)
+            note_life(folder)
         return job
 
     async def _schedule(self) -> None:
@@ -273,7 +223,7 @@ class DeliveryWorker:
                     busy.add(job.config.id)
                     self._begin(job)
             waits = [
-                _seconds_until(job.delivery.next_try)
+                seconds_until(job.delivery.next_try)
                 for name, job in self._jobs.items()
                 if name not in self._running and job.delivery.next_try and not job.due(now)
             ]
@@ -283,7 +233,7 @@ class DeliveryWorker:
             except TimeoutError:
                 continue
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: Job) -> None:
         name = job.delivery.id
         task = asyncio.create_task(self._try(job), name=f"delivery {name}")
         self._running[name] = task
@@ -296,7 +246,7 @@ class DeliveryWorker:
 
     # -- one try ------------------------------------------------------------------------------
 
-    async def _try(self, job: _Job) -> None:
+    async def _try(self, job: Job) -> None:
         delivery = job.delivery
         with record.locked(job.folder, delivery.target) as mine:
             if not mine:
@@ -310,7 +260,7 @@ class DeliveryWorker:
             shipment: Shipment | None = None
             try:
                 permitted(job.folder, needs_consent=job.config.needs_consent)
-                products = self._products(job)
+                products = job.products()
                 shipment = self._pack(job, products)
                 receipt = await self._exchange(job, shipment)
                 delivery.stamps = {product.name: product.stamp for product in products}
@@ -324,9 +274,9 @@ class DeliveryWorker:
                 _log.exception("delivery %s", delivery.id)
                 what = f"An unexpected fault ({type(error).__name__}); the log has it whole."
                 self._failed(job, TargetError(ErrorKind.RETRY, what), shipment)
-        self._note_life(job.folder)
+        note_life(job.folder)
 
-    async def _exchange(self, job: _Job, shipment: Shipment) -> Receipt:
+    async def _exchange(self, job: Job, shipment: Shipment) -> Receipt:
         async with targets.create(job.config) as target:
             if job.delivery.attempts > 1:
                 self._enter(job, DeliveryState.VERIFYING)
@@ -337,19 +287,7 @@ class DeliveryWorker:
             self._enter(job, DeliveryState.VERIFYING)
             return await target.verify(shipment)
 
-    def _products(self, job: _Job) -> list[Any]:
-        manifest, _ = read_manifest(job.folder)
-        kinds = frozenset(job.config.products) or targets.kind(job.config.target).takes
-        products = collect(job.folder, manifest, kinds)
-        if not products:
-            raise TargetError(
-                ErrorKind.PERMANENT,
-                "This recording has no finished products.",
-                "Run `classroomd produce` on it, then retry the delivery.",
-            )
-        return products
-
-    def _pack(self, job: _Job, products: Sequence[Any]) -> Shipment:
+    def _pack(self, job: Job, products: Sequence[Product]) -> Shipment:
         async def save() -> None:
             await asyncio.to_thread(record.store, job.folder, job.delivery)
 
@@ -370,7 +308,7 @@ class DeliveryWorker:
         job.delivery.total_bytes = shipment.total
         return shipment
 
-    def _verified(self, job: _Job, receipt: Receipt) -> None:
+    def _verified(self, job: Job, receipt: Receipt) -> None:
         delivery = job.delivery
         delivery.receipt = receipt
         delivery.sent_bytes = delivery.total_bytes
@@ -380,7 +318,7 @@ class DeliveryWorker:
         self._store(job, f"verified by {receipt.how}")
         self._changed(job)
 
-    def _failed(self, job: _Job, error: TargetError, shipment: Shipment | None) -> None:
+    def _failed(self, job: Job, error: TargetError, shipment: Shipment | None) -> None:
         delivery, backoff = job.delivery, self._backoff
         moved = shipment is not None and shipment.sent > 0
         now = datetime.now(UTC)
@@ -401,12 +339,12 @@ class DeliveryWorker:
         self._store(job, error.message)
         self._changed(job)
 
-    def _enter(self, job: _Job, state: DeliveryState) -> None:
+    def _enter(self, job: Job, state: DeliveryState) -> None:
         job.delivery.state = state
         self._store(job, durable=False)
         self._changed(job)
 
-    def _store(self, job: _Job, what: str = "", by: str = "", *, durable: bool = True) -> None:
+    def _store(self, job: Job, what: str = "", by: str = "", *, durable: bool = True) -> None:
         if what:
             job.delivery.tell(what, by)
         try:
@@ -414,31 +352,10 @@ class DeliveryWorker:
         except FileNotFoundError:
             self._jobs.pop(job.delivery.id, None)  # the recording was erased meanwhile
 
-    def _changed(self, job: _Job) -> DeliveryStatus:
-        status = _status(job)
+    def _changed(self, job: Job) -> DeliveryStatus:
+        status = job.status()
         self._on_change(status)
         return status
-
-    def _note_life(self, folder: Path) -> None:
-        """The recording's life follows its deliveries, unless a person holds it."""
-        states = {delivery.state for delivery in record.all_of(folder)}
-        try:
-            recording = Recording.open(folder)
-            now = recording.manifest.life
-        except RecordingError:
-            return
-        if not states or now in (Life.RECORDING, Life.HELD):
-            return
-        if states <= {DeliveryState.VERIFIED}:
-            life = Life.PUBLISHED
-        elif DeliveryState.FAILED in states:
-            life = Life.FAILED
-        elif states <= {DeliveryState.VERIFIED, DeliveryState.WITHDRAWN}:
-            life = Life.READY
-        else:
-            life = Life.DELIVERING
-        if now is not life:
-            recording.update(life=life)
 
 
 async def _ask(target: Target, shipment: Shipment) -> Receipt | None:
@@ -450,18 +367,4 @@ async def _ask(target: Target, shipment: Shipment) -> Receipt | None:
         raise
 
 
-def _status(job: _Job) -> DeliveryStatus:
-    delivery = job.delivery
-    moving = delivery.state is DeliveryState.SENDING
-    shown = delivery.model_dump(include=set(DeliveryStatus.model_fields) - {"receipt"})
-    receipt = delivery.receipt.model_dump(mode="json") if delivery.receipt else None
-    return DeliveryStatus(
-        **shown,
-        receipt=receipt,
-        rate=job.pace.rate if moving else None,
-        eta_s=job.pace.eta_s if moving else None,
-    )
-
-
-def _seconds_until(when: datetime | None) -> float:
-    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when else 0.0
+__all__ = ["Backoff", "DeliveryStatus", "DeliveryWorker"]

@@ -93,6 +93,21 @@ def collect(folder: Path, manifest: Manifest, kinds: frozenset[Kind]) -> list[Pr
     return sorted(found, key=lambda product: (order.index(product.kind), product.name))
 
 
+def remembered(folder: Path, manifest: Manifest, stamps: dict[str, str]) -> list[Product]:
+    """The products that a delivery was about, whether their files are still here or not."""
+    roles = {source.id: source.role.value for source in manifest.sources}
+    found = []
+    for name, stamp in stamps.items():
+        if (known := _kind(name, roles)) is None:
+            continue
+        kind, language, source = known
+        size, _, mtime = stamp.partition("-")
+        path = folder / PRODUCTS / name
+        media_type = _TYPES.get(path.suffix, "application/octet-stream")
+        found.append(Product(name, kind, path, int(size), int(mtime), media_type, language, source))
+    return found
+
+
 def _kind(name: str, roles: dict[str, str]) -> tuple[Kind, str | None, str | None] | None:
     if captions := re.fullmatch(r"captions\.([A-Za-z0-9-]+)\.vtt", name):
         return Kind.CAPTIONS, captions[1], None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from publishing_contract import deliver
 
+from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
 from recorder.lock import take
 from recorder.recording import Life, Recording
@@ -132,3 +133,18 @@ async def test_links_lead_nowhere(delivered: Any, tmp_path: Path) -> None:
     (folder / "tracks" / "elsewhere").symlink_to(tmp_path)
     prune(folder.parent)
     assert outside.read_bytes() == b"keep"
+
+
+async def test_what_was_pruned_stays_delivered_and_can_be_withdrawn(
+    delivered: Any, tmp_path: Path
+) -> None:
+    folder = await delivered()
+    prune(folder.parent)
+    config = TargetConfig(id="nas", target="folder", url=str(tmp_path / "share"))
+    worker = DeliveryWorker(folder.parent, [config])
+    assert worker.submit(folder, "nas").state == "verified"
+    assert list((tmp_path / "share").rglob("lecture.mp4"))
+    assert (await worker.withdraw(folder, "nas", by="Ada Byron")).state == "withdrawn"
+    assert not [path for path in (tmp_path / "share").rglob("*") if path.is_file()]
+    history = json.loads((folder / "deliveries" / "nas.json").read_text())["history"]
+    assert (history[-1]["what"], history[-1]["by"]) == ("withdrawn", "Ada Byron")

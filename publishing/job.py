@@ -1,0 +1,126 @@
+"""One delivery at work: when it is due, what it carries, how it is shown."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from publishing import record, targets
+from publishing.metadata import read_manifest
+from publishing.products import Product, collect
+from publishing.progress import Pace
+from publishing.record import Delivery, DeliveryState
+from publishing.target import ErrorKind, TargetConfig, TargetError
+from recorder.recording import Life, Recording, RecordingError
+
+ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
+DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
+
+
+class DeliveryStatus(BaseModel):
+    """A delivery as it is shown. Sizes in bytes, `rate` in bytes per second, times UTC."""
+
+    id: str
+    recording: str
+    target: str
+    state: DeliveryState
+    attempts: int = 0
+    sent_bytes: int = 0
+    total_bytes: int = 0
+    rate: float | None = None
+    eta_s: float | None = None
+    detail: str = ""
+    remedy: str = ""
+    next_try: datetime | None = None
+    deadline: datetime
+    receipt: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Waiting times in seconds. `give_up_days` after its creation a delivery is called failed."""
+
+    first: float = 5.0
+    longest: float = 1800.0
+    poll_longest: float = 300.0
+    blocked: float = 3600.0
+    give_up_days: float = 14.0
+
+    def after(self, failures: int, longest: float | None = None) -> float:
+        """Seconds before the next try: doubling, with jitter so that rooms do not march in step."""
+        step = min(self.first * 2.0 ** min(failures, 30), longest or self.longest)
+        return step * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+@dataclass
+class Job:
+    """One delivery in this process: its record on disk, and how fast it moves now."""
+
+    folder: Path
+    config: TargetConfig
+    delivery: Delivery
+    pace: Pace = field(default_factory=Pace)
+
+    def due(self, now: datetime) -> bool:
+        state = self.delivery.state
+        if state in DONE or (state is DeliveryState.FAILED and self.delivery.next_try is None):
+            return False
+        return self.delivery.next_try is None or self.delivery.next_try <= now
+
+    def products(self) -> list[Product]:
+        """What is delivered. Raises TargetError when there is nothing."""
+        manifest, _ = read_manifest(self.folder)
+        kinds = frozenset(self.config.products) or targets.kind(self.config.target).takes
+        products = collect(self.folder, manifest, kinds)
+        if not products:
+            raise TargetError(
+                ErrorKind.PERMANENT,
+                "This recording has no finished products.",
+                "Run `classroomd produce` on it, then retry the delivery.",
+            )
+        return products
+
+    def status(self) -> DeliveryStatus:
+        """The delivery as it is shown."""
+        delivery = self.delivery
+        moving = delivery.state is DeliveryState.SENDING
+        shown = delivery.model_dump(include=set(DeliveryStatus.model_fields) - {"receipt"})
+        receipt = delivery.receipt.model_dump(mode="json") if delivery.receipt else None
+        return DeliveryStatus(
+            **shown,
+            receipt=receipt,
+            rate=self.pace.rate if moving else None,
+            eta_s=self.pace.eta_s if moving else None,
+        )
+
+
+def note_life(folder: Path) -> None:
+    """The recording's life follows its deliveries, unless a person holds it."""
+    states = {delivery.state for delivery in record.all_of(folder)}
+    try:
+        recording = Recording.open(folder)
+        now = recording.manifest.life
+    except RecordingError:
+        return
+    if not states or now in (Life.RECORDING, Life.HELD):
+        return
+    if states <= {DeliveryState.VERIFIED}:
+        life = Life.PUBLISHED
+    elif DeliveryState.FAILED in states:
+        life = Life.FAILED
+    elif states <= {DeliveryState.VERIFIED, DeliveryState.WITHDRAWN}:
+        life = Life.READY
+    else:
+        life = Life.DELIVERING
+    if now is not life:
+        recording.update(life=life)
+
+
+def seconds_until(when: datetime | None) -> float:
+    """How long until then; 0 for the past and for None."""
+    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when else 0.0
