@@ -146,6 +146,14 @@ def sync_directory(folder: Path) -> None:
         os.close(handle)
 
 
+def make_durably(folder: Path) -> None:
+    """Makes the folder, and those it lies in, so that a power cut does not take them back."""
+    if not folder.is_dir():
+        make_durably(folder.parent)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        sync_directory(folder.parent)
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Replaces the file as a whole: after a crash either the old or the new content stands."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -351,7 +359,7 @@ def create(
     stamp = now.astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     folder = root / f"{stamp}_{_slug(course or 'class')}_{manifest.id}"
     try:
-        root.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_durably(root)
         folder.mkdir(mode=0o750)
         for part in (TRACKS, LIVE, PRODUCTS, DELIVERIES):
             (folder / part).mkdir(mode=0o750)

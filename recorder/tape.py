@@ -22,7 +22,7 @@ from av.error import InvalidDataError
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
 from recorder.media import MediaStream, Sample, extension, needs_header
-from recorder.recording import sync_directory
+from recorder.recording import make_durably
 from recorder.segments import (
     SegmentError,
     SegmentWriter,
@@ -94,8 +94,7 @@ class Tape:
         self._from_us = 0
         self._looked = 0.0
         self._spans: dict[Path, tuple[float, float]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_directory(folder.parent)
+        make_durably(folder)
         files = [path for _, path in segment_files(folder)]
         self._closed_bytes = self.bytes = sum(path.stat().st_size for path in files)
         ends, starts = self._first_span(reversed(files)), self._first_span(files)
