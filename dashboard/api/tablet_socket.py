@@ -105,7 +105,7 @@ async def tablets_socket(
         await _refuse(socket, error.code, str(error))
         return
     except (TimeoutError, WebSocketDisconnect, KeyError):
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.close(CODES["bad_message"])
         return
     member = SocketMember(tablet)

@@ -17,6 +17,8 @@ import { NAMES, language, speak, speakFirst, t } from "./texts";
 const role: room.Role = new URLSearchParams(location.search).has("teach") ? "lecturer" : "student";
 /** The page looked at when it is not the lecturer's; null: following. */
 const own = signal<string | null>(null);
+/** Where the lecturer has turned to while the room does not know it yet; quick presses add up. */
+const ahead = signal<string | null>(null);
 const Teach = signal<ComponentType | null>(null);
 
 function Page() {
@@ -68,14 +70,14 @@ function View() {
   if (!state) return null;
   const theirs = room.shownPage.value;
   const mode = role === "lecturer" ? "lock" : state.mode;
-  const wanted = mode === "lock" ? theirs : (own.value ?? theirs);
+  const wanted = (role === "lecturer" ? ahead : mode === "lock" ? null : own)?.value ?? theirs;
   const at = state.pages.findIndex((page) => page.id === wanted);
   const page = state.pages[at];
   const title = page ? page.title || t("page.of", { n: at + 1, all: state.pages.length }) : "";
   const go = (step: number) => {
     const next = state.pages[at + step];
     if (!next) return;
-    if (role === "lecturer") room.say({ type: "turn", page: next.id });
+    if (role === "lecturer") turn(next.id);
     else own.value = next.id === theirs ? null : next.id;
   };
   const mayTurn = role === "lecturer" || mode !== "lock";
@@ -132,6 +134,20 @@ function View() {
     </section>
   );
 }
+
+let turned = "";
+
+function turn(page: string): void {
+  const id = room.newId();
+  if (!room.say({ type: "turn", page, id })) return;
+  turned = id;
+  ahead.value = page;
+}
+
+room.onSettled.add((id, taken) => {
+  // The room shows a page a moment after it took the turn.
+  setTimeout(() => id === turned && (ahead.value = null), taken ? 120 : 0);
+});
 
 function usePrefetch(images: (string | null)[]): void {
   const wanted = images.join(" ");
@@ -272,6 +288,7 @@ function Device() {
 /** The screen stays on while class is on, where the browser lets a page ask for that. */
 function StayAwake() {
   useSignalEffect(() => {
+    if (room.link.value !== "open") ahead.value = null;
     const on = room.lesson.value !== null && !room.lesson.value.ended;
     if (on !== awake) {
       awake = on;
