@@ -12,7 +12,7 @@ from controller.state import AccessRole
 from dashboard.auth import Identity, require
 
 
-def classroom(connection: HTTPConnection) -> Classroom:
+async def classroom(connection: HTTPConnection) -> Classroom:
     """The app's classroom."""
     return connection.app.state.classroom  # type: ignore[no-any-return]
 

@@ -30,7 +30,11 @@ def live_room(connection: HTTPConnection) -> LiveRoom:
     return found
 
 
-Live = Annotated[LiveRoom, Depends(live_room)]
+async def _live_room(connection: HTTPConnection) -> LiveRoom:
+    return live_room(connection)  # not async, every request would go through a thread
+
+
+Live = Annotated[LiveRoom, Depends(_live_room)]
 
 
 def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, key: str | None) -> bool:

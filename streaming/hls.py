@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
 import math
 import re
@@ -186,6 +187,15 @@ class Playlist:
         self._entries: list[str] = []
         self._part: int | None = None
         self._longest = 0.0
+        self._packed: dict[bool, tuple[tuple[int, bool], bytes]] = {}
+
+    def packed(self, *, skip: bool = False) -> bytes:
+        """`text` compressed by gzip, once for all who ask before it changes."""
+        state = (len(self._timeline.segments), self._timeline.ended)
+        kept = self._packed.get(skip)
+        if kept is None or kept[0] != state:
+            kept = self._packed[skip] = (state, gzip.compress(self.text(skip=skip).encode(), 3))
+        return kept[1]
 
     def text(self, *, skip: bool = False) -> str:
         """The playlist as it stands; with `skip` what lies far back is left out (a delta)."""
@@ -241,6 +251,8 @@ class HlsStream:
         self.timeline = Timeline(folder)
         self._lock = asyncio.Lock()
         self._fresh = -math.inf
+        self._came = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
 
     async def refresh(self) -> None:
         """Reads the disk, at most every REFRESH_S, however many ask."""
@@ -253,16 +265,34 @@ class HlsStream:
                 self._fresh = loop.time()
 
     async def until(self, number: int, timeout: float = 3 * TARGET_S) -> bool:
-        """Waits for segment `number`; False when it does not come in time."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + timeout
+        """Waits for segment `number`; False when it does not come in time.
+
+        However many wait, one task looks.
+        """
         await self.refresh()
-        while number >= len(self.timeline.segments) and not self.timeline.ended:
-            if loop.time() >= end:
-                return False
-            await asyncio.sleep(REFRESH_S)
-            await self.refresh()
+        try:
+            async with asyncio.timeout(timeout):
+                while number >= len(self.timeline.segments) and not self.timeline.ended:
+                    if self._looking is None or self._looking.done():
+                        self._looking = asyncio.create_task(self._look(timeout))
+                    await self._came.wait()
+        except TimeoutError:
+            return False
         return True
 
+    async def _look(self, timeout: float) -> None:
+        """Refreshes until something new came, and wakes those who wait."""
+        loop = asyncio.get_running_loop()
+        end, known = loop.time() + timeout, len(self.timeline.segments)
+        while loop.time() < end:
+            await asyncio.sleep(REFRESH_S)
+            await self.refresh()
+            if len(self.timeline.segments) > known or self.timeline.ended:
+                break
+        came, self._came = self._came, asyncio.Event()
+        came.set()
+
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         self.timeline.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections import OrderedDict
@@ -111,6 +112,12 @@ class LiveRoom:
 
     # --- HLS -----------------------------------------------------------------------------------
 
+    async def opened(self, folder: Path) -> HlsStream:
+        """The HLS stream of the class in `folder`. Raises RecordingError."""
+        if folder in self._streams:
+            return self._streams[folder]
+        return await asyncio.to_thread(self.stream, folder)
+
     def stream(self, folder: Path) -> HlsStream:
         """The HLS stream of the class in `folder`. Raises RecordingError. Reads the manifest."""
         stream = self._streams.get(folder)
@@ -124,13 +131,13 @@ class LiveRoom:
         self._streams.move_to_end(folder)
         return stream
 
-    def playlist(self, folder: Path, rendition: str, *, skip: bool = False) -> str:
-        """The media playlist of a rendition as it stands."""
+    def playlist(self, folder: Path, rendition: str) -> Playlist:
+        """The media playlist of a rendition."""
         playlist = self._playlists.get((folder, rendition))
         if playlist is None:
             playlist = Playlist(self.stream(folder).timeline)
             self._playlists[folder, rendition] = playlist
-        return playlist.text(skip=skip)
+        return playlist
 
     def master(self, folder: Path, viewer: str) -> str:
         """The playlist of playlists, for one viewer by name. Raises HlsError before any segment."""

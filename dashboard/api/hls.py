@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import re
 from typing import Annotated
 
@@ -32,13 +31,13 @@ async def master(
 ) -> Response:
     """The renditions: the program, and its sound alone for thin links."""
     one = await watched(request, recording, caller, key)
-    stream = await asyncio.to_thread(live.stream, one.folder)
+    stream = await live.opened(one.folder)
     await stream.until(0)
     try:
         text = live.master(one.folder, Audience.name())
     except HlsError as error:
         raise _not_there(str(error)) from None
-    return _playlist(request, text)
+    return _playlist(text.encode())
 
 
 @router.get("/{recording}/hls/{rendition}/index.m3u8", response_class=Response)
@@ -55,7 +54,7 @@ async def playlist(
     """A media playlist from the beginning of class on; answers `_HLS_msn` and `_HLS_skip`."""
     one = await watched(request, recording, caller)
     _known_rendition(rendition)
-    stream = await asyncio.to_thread(live.stream, one.folder)
+    stream = await live.opened(one.folder)
     live.audience.saw(one.folder.name, viewer or "?")
     await stream.refresh()
     if msn is not None:
@@ -66,8 +65,11 @@ async def playlist(
         live.audience.saw(one.folder.name, viewer or "?")
     if not stream.timeline.segments:
         raise _not_there("nothing has been recorded yet")
-    text = live.playlist(one.folder, rendition, skip=skip in {"YES", "v2"})
-    return _playlist(request, text)
+    found = live.playlist(one.folder, rendition)
+    delta = skip in {"YES", "v2"}
+    if _takes_gzip(request):
+        return _playlist(found.packed(skip=delta), packed=True)
+    return _playlist(found.text(skip=delta).encode())
 
 
 @router.get("/{recording}/hls/{rendition}/{name}", response_class=Response)
@@ -77,7 +79,7 @@ async def media(
     """An init segment (`init-1.mp4`) or a segment (`17.m4s`); neither ever changes."""
     one = await watched(request, recording, caller)
     _known_rendition(rendition)
-    stream = await asyncio.to_thread(live.stream, one.folder)
+    stream = await live.opened(one.folder)
     await stream.refresh()
     data: bytes | None = None
     try:
@@ -130,10 +132,12 @@ def _not_there(detail: str, status: int = 404) -> ProblemError:
     )
 
 
-def _playlist(request: Request, text: str) -> Response:
+def _takes_gzip(request: Request) -> bool:
+    return "gzip" in request.headers.get("accept-encoding", "")
+
+
+def _playlist(body: bytes, *, packed: bool = False) -> Response:
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    body = text.encode()
-    if len(body) > 1000 and "gzip" in request.headers.get("accept-encoding", ""):
-        body = gzip.compress(body, 1)
+    if packed:
         headers["Content-Encoding"] = "gzip"
     return Response(body, media_type=PLAYLIST, headers=headers)
