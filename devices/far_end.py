@@ -89,4 +89,7 @@ class FarEnd:
     def _end(self) -> bytes:
         """Noise in front of a delimited frame would be part of it: end it as the device does."""
         frame = self.device.profile.frame
-        return self._writers[0].wrap(b"")[-1:] if (frame.rx or frame.tx)[0].end else b""
+        ends = (frame.rx or frame.tx)[0].end
+        if not ends:
+            return b""
+        return bytes.fromhex(ends[0]) if frame.encoding == "hex" else ends[0].encode("latin-1")

@@ -37,6 +37,7 @@ class _Cutter:
         self.datagram = datagram
         self.start = _raw(framing.start, encoding)
         self.ends = [_raw(end, encoding) for end in framing.end]
+        self.keep_end = framing.keep_end
         self.length, self.fixed, self.max = framing.length, framing.fixed, framing.max
         self.trim, self.strip = framing.trim, framing.strip.encode("latin-1")
         self.sum: Checksum | None = framing.checksum
@@ -53,7 +54,7 @@ class _Cutter:
         frame = self.start + body
         if self.sum:
             frame += self._sum(frame)
-        return frame + (self.ends[0] if self.ends else b"")
+        return frame + (self.ends[0] if self.ends and not self.keep_end else b"")
 
     def size(self, data: bytes) -> tuple[int, int] | None:
         """(whole size, size of the end) of the frame at the front; None when more must come.
@@ -99,7 +100,7 @@ class _Cutter:
 
     def body(self, frame: bytes, end: int) -> bytes | None:
         """What lies between start and check sum; None when the check sum is wrong."""
-        inner = frame[: len(frame) - end]
+        inner = frame[: len(frame) - (0 if self.keep_end else end)]
         if self.sum:
             if len(inner) < len(self.start) + self.sum_size:
                 return None

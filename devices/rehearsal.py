@@ -23,15 +23,25 @@ WAYS = ("tcp", "serial", "udp", "osc", "mqtt")
 
 
 def quick(profile: Profile, timeout_s: float = 0.25) -> Profile:
-    """The profile with short time-outs and no gaps; warm-up is left to a fast clock."""
+    """The profile with short time-outs, no gaps, and a tenth of all warm-up and settling."""
     timing = profile.timing.model_copy(
         update={"timeout_s": timeout_s, "gap_ms": 0.0, "late_s": 0.4, "busy_s": 0.01}
     )
     commands = {
-        name: command.model_copy(update={"timeout_s": None, "gap_ms": None})
+        name: command.model_copy(
+            update={
+                "timeout_s": None,
+                "gap_ms": None,
+                "settle_s": command.settle_s / 10,
+                "travel_s": None if command.travel_s is None else command.travel_s / 10,
+            }
+        )
         for name, command in profile.commands.items()
     }
-    return profile.model_copy(update={"timing": timing, "commands": commands})
+    power = profile.power.model_copy(
+        update={key: getattr(profile.power, key) / 10 for key in ("warm_s", "cool_s", "dead_s")}
+    )
+    return profile.model_copy(update={"timing": timing, "commands": commands, "power": power})
 
 
 class Rehearsal:
@@ -118,9 +128,21 @@ def samples(command: CompiledCommand) -> list[Value]:
     return ["sample"] if command.kind == "text" else [None]
 
 
+MOST_PROBLEMS = 5
+
+
 async def rehearse(profile: Profile) -> AsyncIterator[str]:
-    """Everything that doesn't work as the profile says: golden exchanges, power, each command
-    and each query between driver and simulated device."""
+    """What doesn't work as the profile says: golden exchanges, power, each command and each
+    query between driver and simulated device. Ends after the first five problems."""
+    count = 0
+    async for problem in _problems(profile):
+        yield problem
+        count += 1
+        if count >= MOST_PROBLEMS:
+            return
+
+
+async def _problems(profile: Profile) -> AsyncIterator[str]:
     for error in check(profile):
         yield str(error)
     async with Rehearsal(quick(profile)) as rig:
@@ -136,7 +158,10 @@ async def rehearse(profile: Profile) -> AsyncIterator[str]:
                         yield f"{profile.name}: {problem}"
             if command.getter is not None and command.state in (None, command.name):
                 try:
-                    await rig.until(lambda s, c=command: c.name == "power" or c.state in s.values)  # type: ignore[misc]
+                    await rig.until(
+                        lambda s, c=command: c.name == "power" or c.state in s.values,  # type: ignore[misc]
+                        timeout=10,
+                    )
                 except TimeoutError as failure:
                     yield f"{profile.name}: {command.name} can't be read: {failure}"
         if "power" in rig.driver.codec.commands and rig.driver.codec.commands["power"].setter:
@@ -148,7 +173,7 @@ async def rehearse(profile: Profile) -> AsyncIterator[str]:
 
 
 async def _try(rig: Rehearsal, command: CompiledCommand, value: Value) -> str | None:
-    result = await rig.driver.send(command.name, value)
+    result = await rig.driver.send(command.name, value, timeout=5)
     if result.outcome != "confirmed":
         return f"{command.name}={value}: {result.outcome} {result.detail}"
     if command.kind == "action" or command.state != command.name or command.spec.travel_s:

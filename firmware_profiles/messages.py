@@ -25,7 +25,7 @@ TOPIC_END = b"\x00"
 
 
 class JsonTemplate(Template):
-    """A JSON structure; strings of the form "{field}" take typed values."""
+    """A JSON structure; strings of the form "{field}" take typed values, "{null}" is null."""
 
     def __init__(
         self,
@@ -52,6 +52,8 @@ class JsonTemplate(Template):
         pieces = split_text(node)
         if len(pieces) == 1 and isinstance(pieces[0], Field):
             only = pieces[0]
+            if only.name == "null":
+                return None
             if only.name in self._constants:
                 return self._constants[only.name]
             if only.name != "*":

@@ -35,6 +35,8 @@ def osc_text(datagram: bytes) -> bytes | None:
         if at >= len(datagram):
             return address.encode()
         tags, at = _osc_read(datagram, at)
+        if tags == ",":
+            return address.encode()
         words = [address, tags]
         for tag in tags[1:]:
             if tag == "i":

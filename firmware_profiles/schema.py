@@ -145,11 +145,13 @@ class Framing(Table):
     """How one direction cuts bytes into frames. Templates hold what lies between `start` and the
     checksum or `end`. Exactly one of `end`, `length`, `fixed` says where a frame ends (datagrams
     and MQTT messages need none); `fixed` counts all bytes.
+    `keep_end`: the end is part of the body, so that commands may end differently.
     `trim`: white space around a body doesn't count; `strip`: these characters in front neither.
     """
 
     start: str = ""
     end: Annotated[list[str], _one_or_many(str)] = Field(default_factory=list)
+    keep_end: bool = False
     length: Length | None = None
     fixed: int | None = None
     checksum: Checksum | None = None

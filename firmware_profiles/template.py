@@ -5,7 +5,8 @@ for replies the other way round. Three forms:
 
 - *text*: characters as they are, `{field}` between them, `{{` and `}}` for braces;
 - *hex*: bytes as two hex digits (`?` stands for any nibble and is built as 1), `'quoted'` ASCII;
-- *json*: a structure whose strings may hold fields; a received object may hold more keys.
+- *json*: a structure whose strings may hold fields (`{null}` is null); a received object may hold
+  more keys.
 
 A field is `{name[*factor][+addend][:format]}`: `{id*16+0x80}` puts 0x90 for id 1. Formats: binary
 `u8 u16 u32 s8 s16 s32` (with `le` for little endian), `n4`/`sn4` (that many bytes of one nibble

@@ -40,7 +40,10 @@ class UdpLink(Link):
         local = ("0.0.0.0", self._local_port) if self._local_port else None  # noqa: S104
         try:
             self._transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Protocol(self), remote_addr=(self._host, self._port), local_addr=local
+                lambda: _Protocol(self),
+                remote_addr=(self._host, self._port),
+                local_addr=local,
+                allow_broadcast=True,
             )
         except OSError as error:
             raise LinkError(

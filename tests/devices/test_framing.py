@@ -133,3 +133,10 @@ def test_a_check_sum_that_looks_like_the_end() -> None:
     framed = framer.wrap(body)
     assert framed.count(b"\r") == 2
     assert framer.feed(framed) == [body]
+
+
+def test_an_end_may_be_part_of_the_command() -> None:
+    """Extron's commands end in the letter that says what they do."""
+    framer = Framer([Framing(end=["!", "V", "\r"], keep_end=True)], [], "text")
+    assert framer.wrap(b"2!") == b"2!"
+    assert framer.feed(b"2!50V\x1bQ\r") == [b"2!", b"50V", b"\x1bQ\r"]

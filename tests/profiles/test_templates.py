@@ -97,6 +97,17 @@ def test_json_takes_more_keys_and_exact_types() -> None:
     assert template.match(b"no json") is None
 
 
+def test_json_null() -> None:
+    template = JsonTemplate({"audio": {"mute": "{null}"}})
+    assert template.build({}) == b'{"audio":{"mute":null}}'
+    assert template.match(b'{"audio":{"mute":null}}') == {}
+    assert template.match(b'{"audio":{"mute":true}}') is None
+
+
+def test_osc_query_with_empty_tags() -> None:
+    assert osc_text(osc_datagram(b"/xinfo")) == b"/xinfo"
+
+
 def test_mqtt_keys_by_option() -> None:
     source = {"topic": "stat/{topic}/RESULT", "json": {"POWER{index}": "{value}"}}
     template = compile_template(source, "text", {"value": ValueMap({"on": "ON", "off": "OFF"})})
