@@ -162,6 +162,7 @@ class Daemon:
             mqtt=mqtt,
             managed=config.mqtt.mode == "managed",
             mark=self._classroom.mark,
+            settings=config.tablets,
         )
         await tablets.start(self._classroom)
         keep.push_async_callback(tablets.stop)
