@@ -66,8 +66,7 @@ class MqttLink:
         """Disconnect; the will is not sent."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
     async def wait_connected(self, timeout: float = 10.0) -> bool:

@@ -77,8 +77,7 @@ class TcpLink(Link):
         """The devices' certificates are self-made, so only the wire is protected, not the name."""
         assert self._writer is not None and self._task is not None
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.gather(self._task, return_exceptions=True)
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -94,8 +93,7 @@ class TcpLink(Link):
         self._task = self._writer = self._reader = None
         if task is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
         if writer is not None:
             writer.close()
             with suppress(OSError, TimeoutError, ssl.SSLError):
