@@ -43,6 +43,7 @@ from recorder.recording import Layout, RecordingError, boot_id, find, list_recor
 
 if TYPE_CHECKING:
     from devices.manager import DeviceManager
+    from devices.traffic import Traffic
     from devices.transports.mqtt import MqttLink
     from publishing.delivery import DeliveryStatus, DeliveryWorker
 
@@ -117,6 +118,11 @@ class Classroom:
 
     # Reading
 
+    @property
+    def state_folder(self) -> Path:
+        """Where the room keeps what must outlive a restart and is no recording."""
+        return self.config.storage.state
+
     def view(self) -> RoomView:
         """Everything the wall panel needs."""
         room = self.config.room
@@ -133,6 +139,7 @@ class Classroom:
             alarms=self.alarms.alarms(),
             deliveries=self._outbox.views(),
             scenes=[scene.id for scene in self.config.scenes],
+            scene_names={scene.id: scene.name for scene in self.config.scenes if scene.name},
             layouts=[layout.value for layout in Layout],
         )
 
@@ -264,6 +271,10 @@ class Classroom:
         await self._lesson.capture.mark(kind, data)
 
     # Devices and deliveries
+
+    def traffic(self, device: str) -> list[Traffic]:
+        """What went over a device's wire lately, oldest first; `device` must be known."""
+        return self.devices.traffic(device)
 
     async def command(
         self, actor: Actor, device: str, command: str, value: Value = None

@@ -147,6 +147,7 @@ class RoomView(BaseModel):
     alarms: list[Alarm]
     deliveries: list[DeliveryView]
     scenes: list[str]
+    scene_names: dict[str, str] = Field(default_factory=dict)
     layouts: list[str]
 
 

@@ -35,6 +35,7 @@ from dashboard.api import (
     view,
 )
 from dashboard.auth import Authenticator, anyone
+from dashboard.presets import PresetPictures
 from dashboard.room import Technician
 from devices.tablets.decks import MAX_BYTES
 from streaming.live import LiveRoom
@@ -126,6 +127,7 @@ def create_app(
     app.state.classroom = classroom
     app.state.tablets = students
     app.state.authenticator = authenticator or Authenticator(auth, secret_key)
+    app.state.presets = PresetPictures(classroom.state_folder / "presets")
     app.state.live = LiveRoom(secret_key)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)

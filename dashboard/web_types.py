@@ -21,21 +21,25 @@ from controller.state import (
 )
 from dashboard.api.login import Login, Me
 from dashboard.api.session import End, Extend, SetLayout, Start
+from dashboard.presets import PresetPicture
 from dashboard.problems import Problem
 from dashboard.review import RecordingDetail
 from devices.model import CommandResult
+from devices.traffic import Traffic
 
 ANSWERS: list[type[BaseModel]] = [
     CommandResult,
     DeliveryView,
     Event,
     Me,
+    PresetPicture,
     Problem,
     RecordingDetail,
     RecordingView,
     RoomView,
     SessionView,
     StepResult,
+    Traffic,
 ]
 QUESTIONS: list[type[BaseModel]] = [End, Extend, Login, SetLayout, Start]
 TARGET = Path(__file__).parent / "web" / "src" / "api" / "types.ts"

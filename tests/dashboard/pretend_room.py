@@ -25,6 +25,7 @@ from controller.state import (
     StepResult,
 )
 from devices.model import CommandInfo, CommandResult, DeviceState, Health, Power
+from devices.traffic import Traffic
 from recorder.recording import Layout, Recording, Role, SourceSpec, create
 
 POWER = CommandInfo(name="power", capability="power", kind="boolean")
@@ -35,6 +36,23 @@ INPUT = CommandInfo(
     name="input", capability="input", kind="choice", choices=["hdmi1", "hdmi2", "usb-c"]
 )
 PRESET = CommandInfo(name="preset_recall", capability="preset", kind="number", minimum=0, maximum=5)
+FREEZE = CommandInfo(name="freeze", capability="freeze", kind="boolean")
+PAN_TILT = CommandInfo(
+    name="pan_tilt",
+    capability="pan-tilt-zoom",
+    kind="choice",
+    choices=[
+        *("stop", "left", "right", "up", "down"),
+        *("up_left", "up_right", "down_left", "down_right"),
+    ],
+)
+ZOOM = CommandInfo(
+    name="zoom", capability="pan-tilt-zoom", kind="choice", choices=["stop", "tele", "wide"]
+)
+HOME = CommandInfo(name="home", capability="pan-tilt-zoom", kind="action")
+PRESET_SET = CommandInfo(
+    name="preset_set", capability="preset", kind="number", minimum=0, maximum=5
+)
 RELAY = CommandInfo(name="relay", capability="relay", kind="boolean")
 
 
@@ -53,6 +71,7 @@ class PretendRoom:
 
     def __init__(self, root: Path, *, languages: list[str] | None = None) -> None:
         self.root = root
+        self.state_folder = root.parent / "state"
         self.events = EventBus()
         self.session: SessionView | None = None
         self.calls: list[tuple[str, Actor, dict[str, Any]]] = []
@@ -75,7 +94,7 @@ class PretendRoom:
                 profile="pjlink/class1",
                 health=Health.ONLINE,
                 power=Power.OFF,
-                commands=[POWER, INPUT, BLANK],
+                commands=[POWER, INPUT, BLANK, FREEZE],
             ),
             DeviceState(
                 id="camera",
@@ -85,7 +104,7 @@ class PretendRoom:
                 health=Health.ONLINE,
                 power=Power.ON,
                 values={"preset": 1},
-                commands=[POWER, PRESET],
+                commands=[POWER, PRESET, PRESET_SET, PAN_TILT, ZOOM, HOME],
             ),
             DeviceState(
                 id="screen",
@@ -126,6 +145,7 @@ class PretendRoom:
             alarms=self.alarms,
             deliveries=self.delivered,
             scenes=["start", "end", "film"],
+            scene_names={"film": "Film: dark room"},
             layouts=[layout.value for layout in Layout],
         )
 
@@ -236,7 +256,8 @@ class PretendRoom:
     async def command(
         self, actor: Actor, device: str, command: str, value: Any = None
     ) -> CommandResult:
-        self.calls.append(("command", actor, {"device": device, "command": command}))
+        asked = {"device": device, "command": command, "value": value}
+        self.calls.append(("command", actor, asked))
         for state in self.devices:
             if state.id == device:
                 if command == "power":
@@ -249,6 +270,19 @@ class PretendRoom:
                     device=device, command=command, value=value, outcome="confirmed"
                 )
         raise ClassroomError("unknown_device", f"There is no device {device!r}.", "", 404)
+
+    def traffic(self, device: str) -> list[Traffic]:
+        return [
+            Traffic(
+                time=datetime.now(UTC), direction="out", data="aa 11 fe 01 01 11", text="power=on"
+            ),
+            Traffic(
+                time=datetime.now(UTC),
+                direction="in",
+                data="aa ff fe 03 41 11 01 53",
+                text="power=True",
+            ),
+        ]
 
     async def run_scene(self, actor: Actor, scene: str) -> list[StepResult]:
         if scene not in {"start", "end", "film"}:

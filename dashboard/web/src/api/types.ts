@@ -102,6 +102,11 @@ export interface Me {
 
 export type Power = "unknown" | "off" | "warming" | "on" | "cooling";
 
+export interface PresetPicture {
+  number: number;
+  kept: string;
+}
+
 export interface Problem {
   type: string;
   title: string;
@@ -161,6 +166,7 @@ export interface RoomView {
   alarms: Alarm[];
   deliveries: DeliveryView[];
   scenes: string[];
+  scene_names: Record<string, string>;
   layouts: string[];
 }
 
@@ -221,4 +227,11 @@ export interface StepResult {
   state: "waiting" | "running" | "confirmed" | "queued" | "failed";
   detail: string;
   remedy: string;
+}
+
+export interface Traffic {
+  time: string;
+  direction: "out" | "in" | "note";
+  data: string;
+  text: string;
 }

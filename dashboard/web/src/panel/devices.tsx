@@ -1,11 +1,13 @@
 // The room's devices: what each has confirmed, in words, and its power.
 
+import { useSignal } from "@preact/signals";
 import type { DeviceState } from "../api/types";
 import { said, t } from "../i18n";
 import { ask, room, session, warmLeft } from "../room/store";
 import { beat } from "../room/time";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
+import { DeviceSheet, hasMore, MoreButton, Quick } from "./controls";
 
 type Mark = "good" | "busy" | "off" | "bad";
 
@@ -56,6 +58,7 @@ function Device({ device }: { device: DeviceState }) {
     (one) => one.device === device.id && one.state === "failed",
   );
   const name = device.name || device.id;
+  const open = useSignal(false);
   return (
     <li class={`device is-${mark}`}>
       <Icon name={device.kind} size={32} />
@@ -73,6 +76,7 @@ function Device({ device }: { device: DeviceState }) {
           </span>
         )}
       </div>
+      {hasMore(device) && <MoreButton device={device} open={() => (open.value = true)} />}
       {command !== null && (
         <Button
           class="device-power"
@@ -86,6 +90,8 @@ function Device({ device }: { device: DeviceState }) {
           {""}
         </Button>
       )}
+      <Quick device={device} />
+      {open.value && <DeviceSheet device={device} close={() => (open.value = false)} />}
     </li>
   );
 }
@@ -104,6 +110,25 @@ export function Devices() {
           ))}
         </ul>
       )}
+    </section>
+  );
+}
+
+/** Scenes that one runs by hand; those of start and end come with the class. */
+export function Scenes() {
+  const names = room.value?.scene_names ?? {};
+  const scenes = (room.value?.scenes ?? []).filter((one) => one !== "start" && one !== "end");
+  if (scenes.length === 0) return null;
+  return (
+    <section class="card scenes" aria-labelledby="scenes-title">
+      <h2 id="scenes-title">{t("scenes")}</h2>
+      <div class="scene-list">
+        {scenes.map((scene) => (
+          <Button key={scene} act={() => ask(`/scenes/${encodeURIComponent(scene)}`)}>
+            <bdi>{names[scene] ?? scene}</bdi>
+          </Button>
+        ))}
+      </div>
     </section>
   );
 }

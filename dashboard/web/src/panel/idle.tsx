@@ -5,7 +5,7 @@ import { day, t } from "../i18n";
 import { ask, me, now, room, session } from "../room/store";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
-import { Devices } from "./devices";
+import { Devices, Scenes } from "./devices";
 import { deliveryWord } from "./deliveries";
 
 const LENGTHS = [null, 45, 60, 90] as const;
@@ -72,6 +72,7 @@ export function Idle() {
       <div class="side">
         <LastClass />
         <Devices />
+          <Scenes />
       </div>
     </main>
   );

@@ -6,7 +6,7 @@ import { ask, room, session, undoLeft, word } from "../room/store";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { LayoutDrawing } from "../ui/icons";
-import { Devices } from "./devices";
+import { Devices, Scenes } from "./devices";
 import { Sources } from "./sources";
 
 const EXTENSIONS = [5, 10, 15];
@@ -134,6 +134,7 @@ export function Live() {
         </div>
         <div class="side">
           <Devices />
+          <Scenes />
         </div>
       </main>
       {word.value === "ending" ? <UndoBar /> : <Actions />}

@@ -12,7 +12,7 @@ import { Icon } from "../ui/icons";
 const PICTURE_MS = 1_000;
 const OLD_S = 5;
 
-function Picture({ source }: { source: SourceView }) {
+export function Picture({ source }: { source: SourceView }) {
   const address = useSignal<string | null>(null);
   const newest = useSignal(steady());
   const shown = session.value?.state !== "paused" && active.value;

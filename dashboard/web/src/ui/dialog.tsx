@@ -12,6 +12,8 @@ interface Props {
 
 export function Dialog({ title, close, children, class: kind }: Props) {
   const box = useRef<HTMLDialogElement>(null);
+  // A finger that slips off a button and lifts outside has not pressed outside.
+  const began = useRef<EventTarget | null>(null);
   useEffect(() => {
     const dialog = box.current;
     const before = document.activeElement;
@@ -30,8 +32,9 @@ export function Dialog({ title, close, children, class: kind }: Props) {
         event.preventDefault();
         close();
       }}
+      onPointerDown={(event) => (began.current = event.target)}
       onClick={(event) => {
-        if (event.target === box.current) close();
+        if (event.target === box.current && began.current === box.current) close();
       }}
     >
       <div class="dialog-body">

@@ -35,6 +35,25 @@ const PATHS: Record<string, ComponentChildren> = {
   unplugged: <path d="M9 3v5M15 3v5M6 8h12v3a6 6 0 0 1-9 5.2M12 17v4M4 4l16 16" />,
   backspace: <path d="M9 5h11a1 1 0 0 1 1 1v12a1 1 0 0 1-1 1H9l-6-7zM12 9.5l5 5M17 9.5l-5 5" />,
   sound: <path d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4 4 0 0 1 0 6M18 6.5a8 8 0 0 1 0 11" />,
+  muted: <path d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM16 9.5l5 5M21 9.5l-5 5" />,
+  blank: (
+    <>
+      <rect x="3" y="4.5" width="18" height="12" rx="1.5" fill="currentColor" />
+      <path d="M8.5 20.5h7M12 16.5v4" />
+    </>
+  ),
+  freeze: <path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9M9.5 4.5 12 7l2.5-2.5M9.5 19.5 12 17l2.5 2.5" />,
+  input: <path d="M13 4h7v16h-7M3.5 12H15M11 8l4 4-4 4" class="turns" />,
+  aim: (
+    <>
+      <circle cx="12" cy="12" r="3" />
+      <path d="M12 2.5 14.5 6h-5zM12 21.5 9.5 18h5zM2.5 12 6 9.5v5zM21.5 12 18 14.5v-5z" fill="currentColor" />
+    </>
+  ),
+  home: <path d="M4 11.5 12 4l8 7.5M6.5 10v9.5h11V10" stroke-linejoin="round" />,
+  plus: <path d="M12 5v14M5 12h14" />,
+  minus: <path d="M5 12h14" />,
+  pin: <path d="M7 4h10v16l-5-4-5 4z" stroke-linejoin="round" />,
   microphone: (
     <>
       <rect x="9" y="3" width="6" height="11" rx="3" />

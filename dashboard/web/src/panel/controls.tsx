@@ -1,0 +1,194 @@
+// What a device can be told besides its power: sound, picture, input.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import type { CommandInfo, DeviceState } from "../api/types";
+import { said, t, type Key } from "../i18n";
+import { ask } from "../room/store";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { Icon } from "../ui/icons";
+import { Camera } from "./camera";
+
+/** Switches that a page has a word for, in the order in which they are shown. */
+const SWITCHES = ["mute", "blank", "freeze"] as const;
+type Switch = (typeof SWITCHES)[number];
+
+export function commandOf(device: DeviceState, name: string): CommandInfo | undefined {
+  return device.commands.find((command) => command.name === name);
+}
+
+export function tell(device: DeviceState, command: string, value?: unknown): Promise<boolean> {
+  return ask(`/devices/${encodeURIComponent(device.id)}/${command}`, { value: value ?? null });
+}
+
+function reachable(device: DeviceState): boolean {
+  return device.health === "online" || device.health === "degraded";
+}
+
+/** Sound and picture can be told only to what is on (or does not say whether it is). */
+export function awake(device: DeviceState): boolean {
+  return reachable(device) && (device.power === "on" || device.power === "unknown");
+}
+
+export function isCamera(device: DeviceState): boolean {
+  return ["pan_tilt", "zoom", "preset_recall"].some((name) => commandOf(device, name));
+}
+
+export function switches(device: DeviceState): Switch[] {
+  return SWITCHES.filter((name) => commandOf(device, name)?.kind === "boolean");
+}
+
+function choices(device: DeviceState): string[] {
+  return commandOf(device, "input")?.choices ?? [];
+}
+
+/** Is there more than the row and its line show? */
+export function hasMore(device: DeviceState): boolean {
+  return isCamera(device) || choices(device).length > 0;
+}
+
+export function SwitchButton({ device, name }: { device: DeviceState; name: Switch }) {
+  const on = device.values[name] === true;
+  const key: Key = `control.${name}.${on ? "on" : "off"}`;
+  const whose = device.name || device.id;
+  return (
+    <Button
+      class="switch"
+      icon={on && name === "mute" ? "muted" : name === "mute" ? "sound" : name}
+      pressed={on}
+      label={`${whose}: ${t(key)}`}
+      disabled={!awake(device)}
+      act={() => tell(device, name, !on)}
+    >
+      {t(`control.${name}`)}
+    </Button>
+  );
+}
+
+const SEND_MS = 150;
+
+/** The knob follows the finger at once; the number is what the device has confirmed. */
+export function Volume({ device }: { device: DeviceState }) {
+  const info = commandOf(device, "volume");
+  const told = device.values["volume"];
+  const asked = device.desired["volume"];
+  const known = typeof asked === "number" ? asked : typeof told === "number" ? told : null;
+  const held = useSignal<number | null>(null);
+  const due = useRef(0);
+  const sending = useRef(false);
+  const low = info?.minimum ?? 0;
+  const high = info?.maximum ?? 100;
+
+  const send = async () => {
+    if (sending.current) return;
+    sending.current = true;
+    try {
+      while (held.value !== null) {
+        const value = held.value;
+        await tell(device, "volume", value);
+        if (held.value === value) held.value = null;
+      }
+    } finally {
+      sending.current = false;
+      held.value = null;
+    }
+  };
+  useEffect(() => () => clearTimeout(due.current), []);
+  const shown = held.value ?? known ?? low;
+  const name = device.name || device.id;
+  return (
+    <div class="volume">
+      <input
+        type="range"
+        class="slider"
+        min={low}
+        max={high}
+        step={Math.max(1, Math.round((high - low) / 100))}
+        value={shown}
+        style={{ "--filled": `${((shown - low) / Math.max(1, high - low)) * 100}%` }}
+        aria-label={t("control.volume.of", { name })}
+        disabled={!awake(device)}
+        onInput={(event) => {
+          held.value = Number(event.currentTarget.value);
+          clearTimeout(due.current);
+          due.current = window.setTimeout(() => void send(), SEND_MS);
+        }}
+      />
+      <output class={`volume-number ${held.value === null ? "" : "is-asked"}`} dir="ltr">
+        {known === null && held.value === null ? "–" : Math.round(shown)}
+      </output>
+    </div>
+  );
+}
+
+/** The line under a device that is on: what is needed in every class. */
+export function Quick({ device }: { device: DeviceState }) {
+  if (!awake(device)) return null;
+  const loud = commandOf(device, "volume") !== undefined;
+  const shown = switches(device);
+  if (!loud && shown.length === 0) return null;
+  return (
+    <div class={`quick ${loud ? "is-loud" : ""}`}>
+      {shown.map((name) => (
+        <SwitchButton key={name} device={device} name={name} />
+      ))}
+      {loud && <Volume device={device} />}
+    </div>
+  );
+}
+
+export function inputName(choice: string): string {
+  const [, kind = choice, number = ""] = /^([a-z_-]+?)[_-]?(\d*)$/i.exec(choice) ?? [];
+  const word = said(`input.${kind}`, kind.replaceAll("_", " ").toUpperCase());
+  return number === "" ? word : `${word} ${number}`;
+}
+
+export function DeviceSheet({ device, close }: { device: DeviceState; close: () => void }) {
+  const input = device.desired["input"] ?? device.values["input"];
+  const list = choices(device);
+  return (
+    <Dialog title={device.name || device.id} close={close} class="sheet">
+      {isCamera(device) && <Camera device={device} />}
+      {list.length > 0 && (
+        <section class="sheet-part" aria-labelledby="input-title">
+          <h3 id="input-title">{t("control.input")}</h3>
+          {!awake(device) && <p class="empty">{t("control.asleep")}</p>}
+          <div class="inputs">
+            {list.map((choice) => (
+              <Button
+                key={choice}
+                pressed={input === choice}
+                disabled={!awake(device)}
+                act={() => tell(device, "input", choice)}
+              >
+                <bdi dir="ltr">{inputName(choice)}</bdi>
+              </Button>
+            ))}
+          </div>
+        </section>
+      )}
+      <Button local kind="main" act={close}>
+        {t("action.close")}
+      </Button>
+    </Dialog>
+  );
+}
+
+export function MoreButton({ device, open }: { device: DeviceState; open: () => void }) {
+  const camera = isCamera(device);
+  return (
+    <button
+      type="button"
+      class="button plain device-more"
+      aria-label={t(camera ? "control.camera.of" : "control.input.of", {
+        name: device.name || device.id,
+      })}
+      aria-haspopup="dialog"
+      disabled={!reachable(device)}
+      onClick={open}
+    >
+      <Icon name={camera ? "aim" : "input"} />
+    </button>
+  );
+}
