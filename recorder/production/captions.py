@@ -51,21 +51,26 @@ class Captioned:
     cues: int
 
 
+def place(told: Path | None = None) -> Path | None:
+    """Where the model should be: as told, else as the environment says; None without either."""
+    return told or (Path(os.environ[MODEL]) if os.environ.get(MODEL) else None)
+
+
 def model_folder(told: Path | None = None) -> Path:
     """Where the model is. Raises CaptionError when there is none, or no faster-whisper."""
-    place = told or (Path(os.environ[MODEL]) if os.environ.get(MODEL) else None)
-    if place is None:
+    folder = place(told)
+    if folder is None:
         raise CaptionError(
             "no captions: no speech model is configured; put one (CTranslate2 form of Whisper) on "
             f"this machine and name its folder in [production] captions or {MODEL}"
         )
-    if not (place / "model.bin").is_file() or not (place / "tokenizer.json").is_file():
+    if not (folder / "model.bin").is_file() or not (folder / "tokenizer.json").is_file():
         raise CaptionError(
-            f"no captions: {place} holds no speech model (model.bin and tokenizer.json)"
+            f"no captions: {folder} holds no speech model (model.bin and tokenizer.json)"
         )
     if importlib.util.find_spec("faster_whisper") is None:
         raise CaptionError("no captions: install the extra [captions] (faster-whisper)")
-    return place
+    return folder
 
 
 class Listener:

@@ -322,23 +322,26 @@ def join(pieces: Sequence[Piece], path: Path, told: Sequence[Chapter]) -> float:
                         last[kind] = stop
                         end = max(end, stop)
                         out.mux_one(packet)
-        within = [chapter for chapter in told if chapter.start < end * US]
-        stops = [chapter.start for chapter in within[1:]] + [round(end * US)]
-        out.set_chapters(
-            [
-                {
-                    "id": number,
-                    "start": chapter.start,
-                    "end": stop,
-                    "time_base": Fraction(1, US),
-                    "metadata": {"title": chapter.title},
-                }
-                for number, (chapter, stop) in enumerate(zip(within, stops, strict=True))
-            ]
-        )
+        out.set_chapters(chapter_list(told, end))
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return end
+
+
+def chapter_list(told: Sequence[Chapter], end: float) -> Any:
+    """Chapters as a container takes them; `end` is the lecture's, in seconds."""
+    within = [chapter for chapter in told if chapter.start < end * US]
+    stops = [chapter.start for chapter in within[1:]] + [round(end * US)]
+    return [
+        {
+            "id": number,
+            "start": chapter.start,
+            "end": stop,
+            "time_base": Fraction(1, US),
+            "metadata": {"title": chapter.title},
+        }
+        for number, (chapter, stop) in enumerate(zip(within, stops, strict=True))
+    ]
 
 
 def _move(packet: Packet[Any], piece: Piece, last: float, stream: Stream) -> float | None:

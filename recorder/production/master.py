@@ -33,7 +33,7 @@ from recorder.engines.loudness import (
     peaks,
 )
 from recorder.engines.sound import CHANNELS
-from recorder.production.finish import Timeline
+from recorder.production.finish import Timeline, chapter_list
 from recorder.production.mix import Verdict, cleaned
 from recorder.recording import Recording, sync_directory
 
@@ -194,19 +194,3 @@ def _mux(
             out.mux_one(heard)
             heard = next(packets, None)
         out.set_chapters(chapter_list(told, end))
-
-
-def chapter_list(told: Sequence[Chapter], end: float) -> Any:
-    """Chapters as a container takes them; `end` is the lecture's, in seconds."""
-    within = [chapter for chapter in told if chapter.start < end * US]
-    stops = [chapter.start for chapter in within[1:]] + [round(end * US)]
-    return [
-        {
-            "id": number,
-            "start": chapter.start,
-            "end": stop,
-            "time_base": Fraction(1, US),
-            "metadata": {"title": chapter.title},
-        }
-        for number, (chapter, stop) in enumerate(zip(within, stops, strict=True))
-    ]

@@ -1,7 +1,7 @@
 """The package: what stands beside the lecture for players, course platforms and archives.
 
-Cheap things only, by remux and from facts that are already known; each is made once and made
-again when the lecture is newer. Times in all of them are lecture time: pauses are cut.
+Most of it by remux and from facts that are already known; each file is made once and made again
+when the lecture is newer. Times in all of them are lecture time: pauses are cut.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from av.stream import Stream
 
 from recorder import segments
 from recorder.engines.chapters import Chapter
+from recorder.production import archive, small
+from recorder.production import slides as found
 from recorder.production.finish import FACTS, Timeline, finish, timeline
+from recorder.production.vtt import clock
 from recorder.program import PARTS
 from recorder.recording import Recording, SourceSpec, write_durably
 
@@ -30,8 +33,10 @@ _POSTER_WIDTH = 960
 ORDINARY = {"movflags": "faststart"}
 
 
-def package(recording: Recording) -> list[Path]:
+def package(recording: Recording, *, whole: bool = False) -> list[Path]:
     """Makes what is missing or older than the lecture; returns the package's files.
+
+    `whole` makes what has to be encoded as well: the small lecture, the sprites, the zip.
 
     Raises what `finish` raises when there is no lecture yet and none can be made.
     """
@@ -40,9 +45,10 @@ def package(recording: Recording) -> list[Path]:
     line = timeline(recording)
     made = []
 
-    def make(name: str, maker: Callable[[Path], bool | None]) -> None:
+    def make(name: str, maker: Callable[[Path], bool | None], *, again: bool = False) -> None:
         path = products / name
-        if path.exists() and path.stat().st_mtime_ns >= lecture.path.stat().st_mtime_ns:
+        known = path.exists() and path.stat().st_mtime_ns >= lecture.path.stat().st_mtime_ns
+        if known and not again:
             made.append(path)
             return
         new = products / f".{name}.new"
@@ -57,10 +63,28 @@ def package(recording: Recording) -> list[Path]:
     make("audio.m4a", lambda path: _audio(lecture.path, path))
     make("poster.jpg", lambda path: _poster(lecture.path, path))
     make("chapters.vtt", lambda path: _chapters(lecture.chapters, lecture.duration, path))
-    make("slides.json", lambda path: _slides(recording, line, path))
+    slides = found.known(recording)
+    if slides:
+        made.append(products / found.SLIDES)
+    else:
+        make("slides.json", lambda path: _slides(recording, line, path))
     make("metadata.json", lambda path: _metadata(recording, lecture.duration, path))
-    make("data.json", lambda path: _player(recording, lecture.duration, made, path))
+    make("data.json", lambda path: _player(recording, lecture.duration, made, path), again=whole)
+    if whole:
+        make("small.mp4", lambda path: small.rendition(lecture.path, path))
+        make("sprites.jpg", lambda path: _sprites(lecture.path, path, products / "sprites.vtt"))
+        made.append(products / "sprites.vtt")
+        make("offline.zip", lambda path: archive.offline(recording, slides, path), again=True)
+        url = archive.published_at(recording)
+        if url:
+            link = url
+            make("link.imscc", lambda path: archive.cartridge(recording, link, path), again=True)
     return made
+
+
+def _sprites(lecture: Path, path: Path, index: Path) -> None:
+    places = small.sprites(lecture, path)
+    write_durably(index, small.sprite_index(places).encode())
 
 
 def _demux(path: Path) -> Iterator[tuple[Stream, Any]]:
@@ -148,18 +172,13 @@ def _poster(lecture: Path, path: Path) -> bool:
     return bool(ok)
 
 
-def _clock(microseconds: int) -> str:
-    ms = microseconds // 1000
-    return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
-
-
 def _chapters(chapters: list[Chapter], duration: float, path: Path) -> None:
     """Chapters as WebVTT."""
     ends = [chapter.start for chapter in chapters[1:]] + [round(duration * US)]
     lines = ["WEBVTT", ""]
     for number, (chapter, end) in enumerate(zip(chapters, ends, strict=True), 1):
         title = " ".join(chapter.title.split()).replace("-->", "→")
-        lines += [str(number), f"{_clock(chapter.start)} --> {_clock(end)}", title, ""]
+        lines += [str(number), f"{clock(chapter.start / US)} --> {clock(end / US)}", title, ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 
@@ -180,7 +199,7 @@ def _slides(recording: Recording, line: Timeline, path: Path) -> None:
 
 
 def _metadata(recording: Recording, duration: float, path: Path) -> None:
-    """Dublin Core terms of the lecture, as JSON."""
+    """Dublin Core terms of the lecture, as JSON; what was corrected since stays corrected."""
     manifest = recording.manifest
     terms = {
         "identifier": manifest.id,
@@ -195,6 +214,11 @@ def _metadata(recording: Recording, duration: float, path: Path) -> None:
         "format": "video/mp4",
     }
     data = {key: value for key, value in terms.items() if value is not None}
+    try:
+        standing = json.loads((recording.products / "metadata.json").read_bytes())
+        data |= {key: value for key, value in standing.items() if key != "extent"}
+    except (OSError, ValueError, AttributeError):
+        pass
     write_durably(path, json.dumps(data, indent=1, ensure_ascii=False).encode())
 
 
@@ -218,5 +242,25 @@ def _player(recording: Recording, duration: float, made: list[Path], path: Path)
             "preview": "poster.jpg",
         },
         "streams": [whole, *streams],
+        "frameList": [
+            {
+                "id": f"slide_{slide.number}",
+                "mimetype": "image/jpeg",
+                "time": slide.time,
+                "url": slide.picture,
+                "thumb": slide.picture,
+            }
+            for slide in found.known(recording)
+            if slide.picture
+        ],
+        "captions": [
+            {
+                "lang": file.name.split(".")[1],
+                "text": file.name.split(".")[1],
+                "format": "vtt",
+                "url": file.name,
+            }
+            for file in sorted(recording.products.glob("captions.*.vtt"))
+        ],
     }
     write_durably(path, json.dumps(data, indent=1, ensure_ascii=False).encode())

@@ -1,0 +1,78 @@
+"""`python -m recorder.production FOLDER [--only STEP] [--json]`: the steps after class.
+
+The controller starts it with low priority when a class is over. Each step goes on where it was
+when it is started again, so it may be ended at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+
+from recorder.production import steps
+from recorder.recording import Recording, RecordingError
+
+_NICE = 15
+_LOCK = ".production.lock"
+
+
+def main() -> int:
+    """0 when every step is done or up to date, 1 when one failed, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(prog="python -m recorder.production", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=steps.NAMES, help="one step")
+    parser.add_argument("--language", action="append", default=[], help="a language of the room")
+    parser.add_argument("--captions", type=Path, help="the folder of the speech model")
+    parser.add_argument("--rebuild", action="store_true", help="the lecture from the tracks alone")
+    parser.add_argument("--layout", help="another layout than in class, with --rebuild")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    os.nice(_NICE)
+    cv2.setNumThreads(1)
+
+    def say(event: str, text: str, **data: Any) -> None:
+        line = json.dumps({"event": event, **data}) if options.json else text
+        if line:
+            print(line, flush=True)
+
+    try:
+        recording = Recording.open(options.folder)
+        with (recording.folder / _LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            settings = steps.Settings(
+                tuple(options.language), options.captions, options.layout, options.rebuild
+            )
+            results = steps.run(
+                recording,
+                options.only,
+                lambda step, done, total: say("progress", "", step=step, done=done, total=total),
+                settings,
+            )
+    except BlockingIOError:
+        say("error", f"{options.folder}: production is at work here already",
+            detail="production is at work on this recording already")  # fmt: skip
+        return 1
+    except (RecordingError, OSError, av.error.FFmpegError) as error:
+        say("error", str(error), detail=str(error))
+        return 1
+    for result in results:
+        files = [str(path.relative_to(recording.folder)) for path in result.files]
+        told = f"{result.step}: {result.outcome}, {len(files)} files"
+        say("step", told, step=result.step, outcome=result.outcome, files=files,
+            notices=result.notices)  # fmt: skip
+        for notice in [] if options.json else result.notices:
+            print(f"  {notice}")
+    say("finished", "", lecture=str(recording.lecture.relative_to(recording.folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

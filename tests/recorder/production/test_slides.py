@@ -1,0 +1,131 @@
+"""Page turns on generated decks, and slides that are read."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks import _decks
+from benchmarks.text import error_rate, slide
+from recorder.engines.pages import PageTurns
+from recorder.production import slides, text
+from recorder.production.text import Line
+
+
+def turns(deck: _decks.Deck) -> list[float]:
+    pages, t = PageTurns(), 0
+    for at, picture in _decks.frames(deck):
+        t = round(at * 1e6)
+        pages.look(t, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8))
+        pages.settle(t)
+    for later in range(t, t + 2_000_000, 100_000):
+        pages.settle(later)
+    return [turn / 1e6 for turn in pages.turns]
+
+
+WANTED = ("builds", "dimmed builds", "pointer", "slow fades", "video as a page", "filmed, person")
+
+
+@pytest.mark.parametrize(
+    "deck", [d for d in _decks.decks() if d.name in WANTED], ids=lambda d: d.name
+)
+def test_pages_are_told_from_all_else_that_moves(deck: _decks.Deck) -> None:
+    assert _decks.score(turns(deck), deck.turns) == (len(deck.turns), 0, 0)
+
+
+def test_the_last_picture_of_a_quick_series_is_not_missed() -> None:
+    """Two pictures within a tenth of a second, then nothing: a computer sends no more."""
+    deck = next(d for d in _decks.decks() if d.name == "plain")
+    first, second = (
+        np.asarray(cv2.cvtColor(_decks.draw(deck, n, 0), cv2.COLOR_BGR2GRAY), np.uint8)
+        for n in (0, 1)
+    )
+    pages = PageTurns()
+    pages.look(0, first)
+    half = first.copy()
+    half[:120] = second[:120]
+    for t in range(0, 5_000_000, 100_000):
+        if t == 2_000_000:
+            assert pages.look(t, half)
+            pages.look(t + 40_000, second)
+        pages.settle(t)
+    assert pages.turns == [2_000_000]
+    assert pages.pictures == 2
+    pages.look(5_000_000, half)
+    for t in range(5_000_000, 8_000_000, 100_000):
+        pages.settle(t)
+    assert len(pages.turns) == 2
+
+
+def test_without_a_slide_source_marked_pages_are_the_slides(tmp_path: Path, build: Any) -> None:
+    from recorder.recording import SourceSpec
+
+    camera = SourceSpec.model_validate(
+        {"id": "camera", "role": "presenter", "url": "test:presenter?size=160x90&fps=10"}
+    )
+    recording = build(tmp_path, sources=(camera,))
+    recording.mark("page", 6.0)
+    found = slides.find(recording)
+    assert [(slide.time, slide.picture) for slide in found] == [(0.0, None), (6.0, None)]
+    assert not (recording.products / "slides").exists()
+
+
+def test_a_title_is_the_largest_line_above() -> None:
+    lines = [
+        Line("Faculty of Physics", (0.05, 0.02, 0.2, 0.03), 0.9),
+        Line("Kinetic energy", (0.05, 0.1, 0.5, 0.08), 0.9),
+        Line("and where it goes", (0.05, 0.19, 0.5, 0.075), 0.9),
+        Line("HUGE", (0.1, 0.6, 0.5, 0.2), 0.9),
+    ]
+    assert text.title(lines) == "Kinetic energy and where it goes"
+    assert text.title([]) == ""
+    assert len(text.title([Line("x" * 300, (0, 0, 1, 0.1), 1)])) == 100
+
+
+@pytest.mark.parametrize("language", ["en", "zh", "ru", "ar"])
+def test_what_is_installed_reads_slides(language: str) -> None:
+    picture, using = slide(language), text.readers([language])
+    if picture is None or not using:
+        pytest.skip(f"no reader or no font for {language} here")
+    read = text.read(picture, using)
+    told = " ".join(line.text for line in read)
+    from benchmarks.text import _SLIDES
+
+    assert error_rate(" ".join(_SLIDES[language]), told) < 0.1
+    assert error_rate(_SLIDES[language][0], text.title(read)) < 0.1
+
+
+def test_without_a_reader_a_notice_says_what_to_install(
+    tmp_path: Path, build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(text, "_tesseract_languages", frozenset)
+    found, notices = slides.read(
+        build(tmp_path), [slides.Slide(1, 0, 5)], ["en"], lambda a, b: None
+    )
+    assert found[0].title == ""
+    assert "tesseract-ocr" in notices[0]
+
+
+def test_a_reader_that_fails_leaves_the_slide_without_text(
+    tmp_path: Path, build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(text.Reader):
+        name = "broken"
+
+        def read(self, picture: Any) -> list[Line]:
+            raise subprocess.TimeoutExpired("tesseract", 60)
+
+    recording = build(tmp_path)
+    monkeypatch.setattr(text, "readers", lambda languages: [Broken()])
+    (recording.products / "slides").mkdir()
+    cv2.imwrite(str(recording.products / "slides" / "001.jpg"), np.zeros((90, 160, 3), np.uint8))
+    one = slides.Slide(1, 0, 5, "slides/001.jpg")
+    found, notices = slides.read(recording, [one], ["en"], lambda a, b: None)
+    assert found == [one]
+    assert "slide 1 could not be read" in notices[0]
