@@ -222,41 +222,50 @@ def prune(
 def produce(
     name: Name,
     config_file: ConfigFile = ROOM,
+    only: Annotated[
+        str | None, typer.Option(help="One step: align, analyse, render, caption or package.")
+    ] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the lecture anew from the tracks alone.")
     ] = False,
     layout: Annotated[
         str | None, typer.Option(help="Another layout than in class, with --rebuild.")
     ] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(help="A language of the room; repeat for more.")
+    ] = None,
+    captions: Annotated[
+        Path | None, typer.Option(help="The folder of a speech model for captions.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make the lecture and the files beside it; what is up to date is left alone."""
     import av
 
-    from recorder.production.finish import finish
-    from recorder.production.package import package
+    from recorder.production import steps
 
     recording = locate(name, config_file, as_json=as_json)
+    settings = steps.Settings(tuple(language or ()), captions, layout, rebuild)
     try:
         with Progress(console=err, transient=True, disable=as_json) as bar:
-            task = bar.add_task("rendering", total=None)
-            finished = finish(
+            task = bar.add_task("", total=None)
+            results = steps.run(
                 recording,
-                rebuild=rebuild,
-                layout=layout,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                only,
+                lambda step, done, total: bar.update(
+                    task, description=step, completed=done, total=total
+                ),
+                settings,
             )
-            bar.update(task, description="packaging", total=None)
-            made = package(recording)
     except (RecordingError, OSError, av.error.FFmpegError) as error:
         fail(str(error), as_json=as_json)
-    files = sorted(str(path) for path in [finished.path, *made])
     if as_json:
-        show_json({"lecture": str(finished.path), "duration_s": finished.duration, "files": files})
-    else:
-        out.print(f"{finished.path}: {finished.duration:.1f} s, {len(finished.chapters)} chapters")
-        for file in files:
-            out.print(f"  {file}")
+        show_json([asdict(result) for result in results])
+        return
+    for result in results:
+        out.print(f"{result.step}: {result.outcome}, {len(result.files)} files")
+        for notice in result.notices:
+            out.print(f"  {escape(notice)}")
 
 
 def publish(
