@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from devices.far_end import FarEnd, Piece
 from devices.simulated import SimulatedDevice
@@ -36,6 +35,8 @@ class MemoryLink(Link):
         self.lost = None
         for piece in self._far.open(lambda data: self._out.put_nowait((0.0, data))):
             self._out.put_nowait(piece)
+        for body in self.device.announcements():
+            self._out.put_nowait((0.0, body))
         self._task = asyncio.create_task(self._deliver(), name=self.address)
 
     async def _deliver(self) -> None:
@@ -72,5 +73,4 @@ class MemoryLink(Link):
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)

@@ -234,9 +234,24 @@ class SimulatedDevice:
             bodies.append(self._build(template, fields, command, state=state))
         return [body for body in bodies if body is not None] + self._announce(command, fields)
 
+    def announcements(self) -> list[bytes]:
+        """What a broker has kept of it when a controller subscribes: that it is there, and the
+        states that can't be asked for."""
+        bodies: list[bytes] = []
+        if self.profile.transports.mqtt is None:
+            return bodies
+        if self.common.online is not None:
+            bodies.append(self.common.online.build(self.options))
+        for command in self.commands.values():
+            templates = (*command.notices, *command.reports)
+            if command.getter is None and templates and not command.spec.params:
+                body = self._build(templates[0], {}, command, state=command.state)
+                bodies += [] if body is None else [body]
+        return bodies
+
     def _announce(self, command: CompiledCommand, fields: dict[str, Any]) -> list[bytes]:
         state = self._state_of(command, fields)
-        for template in command.notices[:1]:
+        for template in command.notices[:1] if not self.faults.on("silent") else ():
             body = self._build(template, fields, command, state=state)
             if body is not None:
                 for listener in list(self.listeners):

@@ -286,10 +286,10 @@ class MqttPort(Port):
             asyncio.get_running_loop().create_task(self._announce())
 
     async def _announce(self) -> None:
-        if (presence := self._presence(self.device.common.online)) is not None:
-            topic, payload, retain = presence
+        for body in self.device.announcements():
+            topic, _, payload = body.partition(TOPIC_END)
             with suppress(LinkError):
-                await self._mqtt.publish(topic, payload, retain=retain)
+                await self._mqtt.publish(topic.decode(), payload, retain=True)
 
     def _topics(self) -> set[str]:
         """The topics of all set and get messages, `+` where they hold parameters."""
