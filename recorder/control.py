@@ -151,10 +151,18 @@ def running(run_dir: Path) -> list[Running]:
     return found
 
 
-def _is_recorder(pid: int) -> bool:
-    """An ending process has no command line any more, and may still hold its lock: it counts."""
-    command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    return not command or b"recorder.process" in command
+_EXITING = 0x4  # PF_EXITING, see proc_pid_stat(5), field flags
+
+
+async def _is_recorder(pid: int) -> bool:
+    """Whether the process is a recorder. One that ends has no command line any more, and may still
+    hold its lock: it counts. One that is just starting has none yet: its own is waited for."""
+    while not (command := Path(f"/proc/{pid}/cmdline").read_bytes()):
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+        if fields[0] in "ZX" or int(fields[6]) & _EXITING:
+            return True
+        await asyncio.sleep(0.01)
+    return b"recorder.process" in command
 
 
 async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
@@ -169,7 +177,7 @@ async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
     except ProcessLookupError:
         return
     try:
-        if not _is_recorder(pid):
+        if not await _is_recorder(pid):
             return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poll = select.poll()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from recorder import salvage
 from recorder.clock import synchronised
 from recorder.crew import Crew
 from recorder.feeds import Feeds
@@ -60,6 +61,8 @@ async def finish(recorder: Ending, end: float, lag: float) -> Outcome:
     recorder.feeds.command("finish", end)
     recorder.stop_sources()
     await asyncio.gather(*(asyncio.to_thread(t.close, end) for t in recorder.tracks.values()))
+    if any(track.torn for track in recorder.tracks.values()):
+        await asyncio.to_thread(_repair, recording)
     tracks = {name: track.summary() for name, track in recorder.tracks.items()}
     error = await _lecture(recorder)
     fields: dict[str, Any] = {
@@ -77,6 +80,14 @@ async def finish(recorder: Ending, end: float, lag: float) -> Outcome:
         log.exception("the manifest could not be completed")
         return Outcome(str(problem))
     return Outcome(error)
+
+
+def _repair(recording: Recording) -> None:
+    """A disk that failed has torn segments: what is torn goes into quarantine now."""
+    try:
+        log.info("salvaged: %s", salvage.salvage(recording.folder))
+    except (OSError, RecordingError):
+        log.exception("salvaging failed; what is there stays as it is")
 
 
 def _measured(recorder: Ending) -> dict[str, Any]:

@@ -84,6 +84,7 @@ class Tape:
     ) -> None:
         self.streams: list[MediaStream] = []
         self.bytes = 0
+        self.torn = False  # a write failed, so that a segment may end in the middle of a fragment
         self._source, self._folder = source, folder
         self._clock, self._syncer = clock, syncer
         self._status, self._events, self._on_refused = status, events, on_refused
@@ -219,7 +220,7 @@ class Tape:
             self.end_segment()
             self._on_refused(f"it cannot be recorded: {error}")
         except OSError as error:
-            self._blocked = True
+            self._blocked = self.torn = True
             self.end_segment()
             self._events.disk_failed(self._source, reason(error))
 
@@ -288,6 +289,7 @@ class Tape:
         try:
             writer.close()
         except OSError as error:
+            self.torn = True
             log.warning("%s could not be closed in order: %s", writer.path.name, reason(error))
         with contextlib.suppress(OSError):
             self._closed_bytes += writer.path.stat().st_size

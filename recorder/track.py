@@ -80,6 +80,11 @@ class Track:
         """Seconds by which the disk is behind the source."""
         return self._tape.behind
 
+    @property
+    def torn(self) -> bool:
+        """Whether a segment of it may end in the middle of a fragment."""
+        return self._tape.torn
+
     def begin(self, streams: Sequence[MediaStream]) -> None:
         streams = [keep(stream) for stream in streams]
         with self._lock:

@@ -1,11 +1,12 @@
 """Faults at random moments, what each costs, and the table of it.
 
-`CLASSROOMD_FAULTS` says how often each fault is repeated (default 2; `python -m benchmarks faults`
-repeats them many times). The moments come from a seed that the table names.
+`CLASSROOMD_FAULTS` says how often each fault is repeated: once by default, many times by
+`python -m benchmarks faults`. The moments come from a seed that the table names.
 """
 
 import asyncio
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -37,7 +38,7 @@ camera, clip, hold_class, tools = (
     *(_helpers.camera, _helpers.clip, _helpers.hold_class, _helpers.tools),
 )
 
-REPEAT = int(os.environ.get("CLASSROOMD_FAULTS", "2"))
+REPEAT = int(os.environ.get("CLASSROOMD_FAULTS", "1"))
 SEED = int(os.environ.get("CLASSROOMD_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 # How long a picture or a piece of sound of each source lasts: what is on the screen is not lost.
 LASTS = {"presenter": 0.04, "audience": 1.0, "slides": 1.0, "microphone": 0.03}
@@ -103,10 +104,11 @@ def lost(ledger: Ledger, tools: Any) -> Callable[..., float]:
     def measure(fault: str, folder: Path, t: float) -> float:
         kind = "audio" if folder.name == "microphone" else "video"
         times = sorted(at for at, _ in tools.packets(folder, kind))
-        before = max((at for at in times if at <= t), default=0.0) + LASTS[folder.name]
-        after = min((at for at in times if at > t + 0.02), default=t)
-        missing = max(0.0, t - before)
-        ledger.note(fault, folder.name, missing, max(0.0, after - min(before, t)))
+        near = [(a, b) for a, b in itertools.pairwise(times) if a < t + 2 and b > t - 2]
+        last, back = max(near, key=lambda pair: pair[1] - pair[0], default=(0.0, t))
+        hole = max(0.0, back - last - LASTS[folder.name])
+        missing = min(hole, max(0.0, t - last - LASTS[folder.name]))
+        ledger.note(fault, folder.name, missing, hole)
         return missing
 
     return measure

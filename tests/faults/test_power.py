@@ -35,7 +35,7 @@ async def test_what_a_power_cut_leaves(
     await made.start()
     await made.running(*TRACKS)
     await moment(1.2, 1.5)
-    for number in range(repeat * 4):
+    for number in range(repeat * 8):
         await moment(0.1, 1.1)
         seed = None if number % 2 else chance.randrange(1 << 30)
         left, seen = forgetful.cut(seed)

@@ -1,14 +1,13 @@
 """The recorder process as a whole, with real sources and the real children."""
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,9 +224,10 @@ async def test_killed_while_it_finishes_it_finishes_afterwards(
     made.recording.mark("end", made.status.duration_s)
     await made.kill()
     await made.ended()
-    await made.start()
-    await made.ended()
-    assert made.recording.manifest.life is Life.READY
+    await launch(made.folder, made.run_dir, program=False)  # it may be done before one connects
+    async with asyncio.timeout(30):
+        while made.recording.manifest.life is not Life.READY or running(made.run_dir):
+            await asyncio.sleep(0.02)
 
 
 async def test_told_to_leave_it_leaves_the_class_to_a_successor(
@@ -319,46 +319,6 @@ def descendants(pid: int) -> list[int]:
             if int(parent) == pid:
                 found.append(int(entry.name))
     return found
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-async def test_a_full_disk_stops_and_keeps_and_goes_on(
-    hold_class: Callable[..., Any], small_disk: Path, tools: Any
-) -> None:
-    made = hold_class(PRESENTER, SPEECH, folder=small_disk)
-    await made.start()
-    await made.running("presenter", "microphone")
-    ballast = small_disk / "ballast"
-    handle = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-    with contextlib.suppress(OSError):  # leaves nothing
-        while True:
-            os.write(handle, bytes(4096))
-    os.close(handle)
-    await made.until(lambda: made.fact("disk_full"), "disk_full")
-    kept = tools.packets(made.recording.track("microphone"), "audio")
-    assert kept
-    ballast.unlink()
-    await made.until(lambda: made.fact("disk_full") is False, "room again")
-    before = made.status.duration_s
-    await made.until(lambda: made.status.duration_s > before + 2, "two seconds more")
-    await made.finish()
-    after = tools.packets(made.recording.track("microphone"), "audio")
-    assert after[: len(kept) // 2] == kept[: len(kept) // 2]
-    assert after[-1][0] > before
-    assert any(
-        m.kind == "gap" and m.data["source"] == "microphone" for m in made.recording.markers()
-    )
-    assert made.recording.manifest.life is Life.READY
 
 
 async def test_files_are_recorded_as_fast_as_they_are_read(
