@@ -154,15 +154,15 @@ def running(run_dir: Path) -> list[Running]:
 _EXITING = 0x4  # PF_EXITING, see proc_pid_stat(5), field flags
 
 
-async def _is_recorder(pid: int) -> bool:
-    """Whether the process is a recorder. One that ends has no command line any more, and may still
-    hold its lock: it counts. One that is just starting has none yet: its own is waited for."""
-    while not (command := Path(f"/proc/{pid}/cmdline").read_bytes()):
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-        if fields[0] in "ZX" or int(fields[6]) & _EXITING:
-            return True
-        await asyncio.sleep(0.01)
-    return b"recorder.process" in command
+def _is_recorder(pid: int) -> bool | None:
+    """Whether the process is a recorder; None while it is just starting and has no command line.
+
+    One that ends has no command line any more, and may still hold its lock: it counts.
+    """
+    if command := Path(f"/proc/{pid}/cmdline").read_bytes():
+        return b"recorder.process" in command
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return True if fields[0] in "ZX" or int(fields[6]) & _EXITING else None
 
 
 async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
@@ -177,7 +177,9 @@ async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
     except ProcessLookupError:
         return
     try:
-        if not await _is_recorder(pid):
+        while (recorder := _is_recorder(pid)) is None:
+            await asyncio.sleep(0.01)
+        if not recorder:
             return
         signal.pidfd_send_signal(handle, signal.SIGKILL)
         poll = select.poll()

@@ -226,7 +226,7 @@ async def test_killed_while_it_finishes_it_finishes_afterwards(
     await made.ended()
     await launch(made.folder, made.run_dir, program=False)  # it may be done before one connects
     async with asyncio.timeout(30):
-        while made.recording.manifest.life is not Life.READY or running(made.run_dir):
+        while running(made.run_dir) or made.recording.manifest.life is not Life.READY:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
