@@ -199,3 +199,30 @@ def test_a_screen_is_captured(screen: str) -> None:
         child.kill()
         child.wait(30)
         child.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("device", "url", "role"),
+    [
+        ("/dev/video0", "v4l2:///dev/video0?size=640x480&fps=15", "presenter"),
+        ("/dev/snd", "alsa://default", "microphone"),
+    ],
+)
+def test_a_capture_device_of_this_machine_delivers(device: str, url: str, role: str) -> None:
+    if not Path(device).exists():
+        pytest.skip(f"capture from {device} is not tested: this machine has none")
+    command = [sys.executable, "-m", "recorder.sources.capture", url, "--id", "x", "--role", role]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdin is not None
+    kinds = set()
+    try:
+        for message in feed.read(process.stdout):
+            kinds.add(type(message))
+            if kinds >= {feed.StreamInfo, feed.FeedPacket}:
+                break
+    finally:
+        process.stdin.close()
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert feed.FeedPacket in kinds
