@@ -308,6 +308,7 @@ class Tape:
         self.end_segment()
         self._paused = True
         self._missing_from = None
+        self._dts.clear()  # what a pause leaves out is no gap
 
     def resume(self, t: float) -> None:
         self._paused = False

@@ -24,7 +24,11 @@ export function HoldButton(props: Props) {
   const asked = useRef<Promise<unknown> | null>(null);
 
   const renew = () => {
-    asked.current ??= props.begin().finally(() => (asked.current = null));
+    if (asked.current) return;
+    const mine: Promise<unknown> = props.begin().finally(() => {
+      if (asked.current === mine) asked.current = null;
+    });
+    asked.current = mine;
   };
   const press = () => {
     if (held.value || props.disabled === true || link.value !== "open") return;
@@ -37,6 +41,7 @@ export function HoldButton(props: Props) {
     held.value = false;
     clearInterval(timer.current);
     const pending = asked.current;
+    asked.current = null; // the next press is asked for at once
     void props.end();
     // A stop may overtake the last movement on its way: then it is said once more.
     void pending?.then(() => (held.value ? undefined : props.end()));
