@@ -92,7 +92,7 @@ def test_styles_know_no_left_and_right() -> None:
         r"|text-align:\s*(?:left|right)",
         re.MULTILINE,
     )
-    for file in (WEB / "src" / "style").glob("*.css"):
+    for file in (WEB / "src").rglob("*.css"):
         assert not physical.findall(file.read_text("utf-8")), file.name
 
 
