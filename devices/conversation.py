@@ -18,7 +18,7 @@ from devices.sessions import KINDS, Session
 from devices.traffic import TrafficLog
 from devices.transports.link import Link, LinkError
 from firmware_profiles.messages import TOPIC_END
-from firmware_profiles.schema import Session as SessionSpec
+from firmware_profiles.wire import Session as SessionSpec
 
 
 class NoAnswer(Exception):  # noqa: N818 - reads as what it says

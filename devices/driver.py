@@ -28,7 +28,8 @@ from devices.transports.link import Link, LinkError
 from devices.waiting import Waiting, keepable
 from devices.wake import wake_device
 from firmware_profiles.catalog import Catalog
-from firmware_profiles.schema import Profile, Session
+from firmware_profiles.schema import Profile
+from firmware_profiles.wire import Session
 
 
 class Driver:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from devices.far_sessions import FAR_KINDS, FarSession
 from devices.framing import Framer
 from devices.simulated import SimulatedDevice
-from firmware_profiles.schema import Session
+from firmware_profiles.wire import Session
 
 Piece = tuple[float, bytes]
 

@@ -13,7 +13,7 @@ from devices.sessions import (
     VISCA_REPLY,
     step_bytes,
 )
-from firmware_profiles.schema import Session as SessionSpec
+from firmware_profiles.wire import Session as SessionSpec
 
 _RANDOM = "498e4a67"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from firmware_profiles.fields import Encoding
-from firmware_profiles.schema import Checksum, Framing
+from firmware_profiles.wire import Checksum, Framing
 
 
 def checksum(kind: str, data: bytes, constant: int = 0) -> bytes:

@@ -7,7 +7,7 @@ import asyncio
 from devices.far_end import FarEnd, Piece
 from devices.simulated import SimulatedDevice
 from devices.transports.link import Link, LinkError
-from firmware_profiles.schema import Session
+from firmware_profiles.wire import Session
 
 
 class MemoryLink(Link):

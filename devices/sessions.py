@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any
 
 from devices.transports.link import Link, LinkError
-from firmware_profiles.schema import Session as SessionSpec
-from firmware_profiles.schema import Step
+from firmware_profiles.wire import Session as SessionSpec
+from firmware_profiles.wire import Step
 
 VISCA_HEADER = struct.Struct(">HHI")
 VISCA_COMMAND, VISCA_INQUIRY, VISCA_REPLY = 0x0100, 0x0110, 0x0111

@@ -21,8 +21,8 @@ from devices.transports.mqtt import MqttLink
 from firmware_profiles.fields import TemplateError
 from firmware_profiles.messages import TOPIC_END, TopicTemplate
 from firmware_profiles.osc import osc_datagram, osc_text
-from firmware_profiles.schema import Session
 from firmware_profiles.template import Template
+from firmware_profiles.wire import Session
 
 
 class Port(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -89,8 +90,6 @@ class Catalog:
                     ) from error
         shipped = _shipped()
         if name not in shipped:
-            import difflib
-
             near = difflib.get_close_matches(name, self.names(), n=3)
             hint = f"; near: {', '.join(near)}" if near else ""
             raise UnknownProfile(f"no profile {name!r}{hint} (`classroomd profiles list`)")
@@ -110,3 +109,14 @@ def _shipped() -> dict[str, Traversable]:
 
     walk(files("firmware_profiles"), "")
     return found
+
+
+def load(path: Path, *, name: str = "") -> Profile:
+    """The profile in `path`, which may extend a shipped one. Raises ProfileError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(
+            str(path), 0, "", f"can't be read ({error})", "check the path and its permissions"
+        ) from error
+    return parse(text, file=str(path), name=name or path.stem, base=Catalog().raw)

@@ -6,7 +6,6 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,22 +24,6 @@ class ProfileError(ValueError):
         self.message, self.remedy = message, remedy
         where = f"{file}:{line}" if line else file
         super().__init__(f"{where}: {key + ': ' if key else ''}{message}. {remedy}.")
-
-
-def load(path: Path, *, name: str = "", base: Callable[[str], Raw] | None = None) -> Profile:
-    """The profile in `path`. `base` gives the raw tables of a profile named by `extends`; without
-    it that is a shipped one. Raises ProfileError."""
-    if base is None:
-        from firmware_profiles.catalog import Catalog
-
-        base = Catalog().raw
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ProfileError(
-            str(path), 0, "", f"can't be read ({error})", "check the path and its permissions"
-        ) from error
-    return parse(text, file=str(path), name=name or path.stem, base=base)
 
 
 def parse(text: str, *, file: str, name: str, base: Callable[[str], Raw] | None = None) -> Profile:

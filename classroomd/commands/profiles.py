@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from classroomd.output import USAGE, fail, out, show_json, show_table
-from firmware_profiles.catalog import Catalog
-from firmware_profiles.loader import ProfileError, load
+from firmware_profiles.catalog import Catalog, load
+from firmware_profiles.loader import ProfileError
 
 app = typer.Typer(help="List, show and check firmware profiles.", no_args_is_help=True)
 

@@ -11,8 +11,9 @@ from devices.transports.mqtt import MqttDeviceLink, MqttLink
 from devices.transports.serial import SerialLink
 from devices.transports.tcp import TcpLink
 from devices.transports.udp import OscLink, UdpLink
-from firmware_profiles.schema import Profile, SerialTransport
+from firmware_profiles.schema import Profile
 from firmware_profiles.template import BytesTemplate
+from firmware_profiles.wire import SerialTransport
 
 SCHEMES = ("serial", "tcp", "udp", "osc", "mqtt", "socket", "rfc2217")
 

@@ -14,7 +14,7 @@ from typing import Any
 import serial
 
 from devices.transports.link import Link, LinkError
-from firmware_profiles.schema import SerialTransport
+from firmware_profiles.wire import SerialTransport
 
 _PARITY = {"N": serial.PARITY_NONE, "E": serial.PARITY_EVEN, "O": serial.PARITY_ODD}
 _LONGEST_QUEUE = 256

@@ -10,7 +10,8 @@ from devices.codec import Codec
 from devices.framing import Framer, checksum
 from devices.sessions import Telnet
 from firmware_profiles.catalog import Catalog
-from firmware_profiles.schema import Checksum, Framing, Length, Profile
+from firmware_profiles.schema import Profile
+from firmware_profiles.wire import Checksum, Framing, Length
 
 CATALOG = Catalog()
 PROFILES = [CATALOG.get(name) for name in CATALOG.names()]

@@ -8,8 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from firmware_profiles.catalog import Catalog, UnknownProfile
-from firmware_profiles.loader import ProfileError, load
+from firmware_profiles.catalog import Catalog, UnknownProfile, load
+from firmware_profiles.loader import ProfileError
 from firmware_profiles.schema import json_schema
 
 GOOD = """title = "Test display"
