@@ -76,7 +76,8 @@ class Marker(BaseModel):
     """Something that happened at a class time `t` (seconds since the recording began).
 
     Kinds in use: `start`, `page`, `layout`, `pause`, `resume`, `gap` (data: source, from, to),
-    `restart`, `extend`, `bookmark`, `hold`, `release`, `end`.
+    `restart`, `extend`, `bookmark`, `hold`, `release`, `end`, and after class `cut` (data: from,
+    to) and `uncut`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -87,7 +88,11 @@ class Marker(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`recording.json`. Times on the wall are UTC; `boot_id` and `boottime` anchor class time."""
+    """`recording.json`. Times on the wall are UTC; `boot_id` and `boottime` anchor class time.
+
+    `held` says who holds the recording back (by, at, why), `edit` which change of the finished
+    lecture is under way (kind, by, at) or could not be made (error).
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -112,3 +117,5 @@ class Manifest(BaseModel):
     products: dict[str, Any] = Field(default_factory=dict)
     measured: dict[str, Any] = Field(default_factory=dict)
     error: str | None = None
+    held: dict[str, Any] | None = None
+    edit: dict[str, Any] | None = None

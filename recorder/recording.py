@@ -33,6 +33,7 @@ from recorder.manifest import (
     Role,
     SourceSpec,
 )
+from recorder.spans import lecture_spans
 
 log = logging.getLogger(__name__)
 
@@ -101,40 +102,6 @@ def class_time(manifest: Manifest) -> float:
     if manifest.boot_id == boot_id():
         return boottime() - manifest.boottime
     return max(0.0, (datetime.now(UTC) - manifest.started).total_seconds())
-
-
-def lecture_spans(markers: Sequence[Marker], duration: float) -> list[tuple[float, float]]:
-    """Returns the spans (class seconds) that the lecture keeps, in order.
-
-    Pauses are cut out; so is everything after the end, or after an End that was not taken back.
-    """
-    end, held, paused_at = duration, None, None
-    pauses: list[tuple[float, float]] = []
-    for marker in markers:
-        match marker.kind:
-            case "pause" if paused_at is None:
-                paused_at = marker.t
-            case "resume" if paused_at is not None:
-                pauses.append((paused_at, marker.t))
-                paused_at = None
-            case "hold":
-                held = marker.t
-            case "release":
-                held = None
-            case "end":
-                end = min(end, marker.t)
-    if held is not None:
-        end = min(end, held)
-    if paused_at is not None:
-        pauses.append((paused_at, end))
-    spans, start = [], 0.0
-    for from_, to in sorted(pauses):
-        if min(from_, end) > start:
-            spans.append((start, min(from_, end)))
-        start = max(start, to)
-    if end > start:
-        spans.append((start, end))
-    return spans
 
 
 def sync_directory(folder: Path) -> None:
