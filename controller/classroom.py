@@ -24,6 +24,7 @@ from controller.events import EventBus
 from controller.health import AlarmBoard, device_words, journal_damaged
 from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
+from controller.notes import Notes
 from controller.outbox import Outbox
 from controller.session import Session, new_session, now_utc
 from controller.state import (
@@ -67,6 +68,7 @@ class Classroom:
         self.events = EventBus()
         self.devices = devices
         self.journal = journal
+        self.notes = Notes(journal)
         self.mqtt = mqtt
         self.alarms = AlarmBoard(self._alarms_changed)
         self._outbox = Outbox(deliveries, config.publish, self.alarms)

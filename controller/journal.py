@@ -105,7 +105,7 @@ class Journal:
             )
             _enter(database, actor, kind, session.id, data)
 
-        await self._write(write)
+        await self.write(write)
 
     async def enter(
         self,
@@ -116,13 +116,13 @@ class Journal:
         data: dict[str, Any] | None = None,
     ) -> None:
         """An entry that changes no session: a device command, a sign-in, a retry."""
-        await self._write(lambda database: _enter(database, actor, kind, session, data))
+        await self.write(lambda database: _enter(database, actor, kind, session, data))
 
     async def save_steps(self, session: str, scene: str, steps: dict[int, StepResult]) -> None:
         """Where steps of a scene stand, by their position in the scene."""
         at = now_utc().isoformat()
         rows = [(session, scene, n, at, step.model_dump_json()) for n, step in steps.items()]
-        await self._write(
+        await self.write(
             lambda database: database.executemany(
                 "INSERT OR REPLACE INTO steps (session, scene, position, at, body)"
                 " VALUES (?, ?, ?, ?, ?)",
@@ -132,7 +132,7 @@ class Journal:
 
     async def steps(self, session: str, scene: str) -> list[StepResult]:
         """The steps of a scene as they were last saved."""
-        rows = await self._read(
+        rows = await self.read(
             "SELECT body FROM steps WHERE session = ? AND scene = ? ORDER BY position",
             (session, scene),
         )
@@ -140,17 +140,17 @@ class Journal:
 
     async def open_sessions(self) -> list[Session]:
         """Sessions that are on or whose lecture is not finished yet, oldest first."""
-        rows = await self._read("SELECT body FROM sessions WHERE open = 1 ORDER BY started", ())
+        rows = await self.read("SELECT body FROM sessions WHERE open = 1 ORDER BY started", ())
         return [Session.model_validate_json(row[0]) for row in rows]
 
     async def last_session(self) -> Session | None:
         """The session that started last."""
-        rows = await self._read("SELECT body FROM sessions ORDER BY started DESC LIMIT 1", ())
+        rows = await self.read("SELECT body FROM sessions ORDER BY started DESC LIMIT 1", ())
         return Session.model_validate_json(rows[0][0]) if rows else None
 
     async def save_delivery(self, delivery: DeliveryView) -> None:
         """Index one delivery; the truth about it lies in its recording's folder."""
-        await self._write(
+        await self.write(
             lambda database: database.execute(
                 "INSERT OR REPLACE INTO deliveries (id, recording, target, state, at, body)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
@@ -167,7 +167,7 @@ class Journal:
 
     async def tail(self, n: int = 100) -> list[JournalEntry]:
         """The last `n` entries, newest first."""
-        rows = await self._read(
+        rows = await self.read(
             "SELECT seq, at, kind, session, actor, role, door, data FROM events"
             " ORDER BY seq DESC LIMIT ?",
             (max(1, min(n, 10_000)),),
@@ -180,27 +180,30 @@ class Journal:
 
     async def get(self, key: str) -> Any:
         """A small value kept across restarts, or None."""
-        rows = await self._read("SELECT value FROM kv WHERE key = ?", (key,))
+        rows = await self.read("SELECT value FROM kv WHERE key = ?", (key,))
         return json.loads(rows[0][0]) if rows else None
 
     async def set(self, key: str, value: Any) -> None:
         """Keep a small value (JSON) across restarts."""
         text = json.dumps(value)
-        await self._write(
+        await self.write(
             lambda database: database.execute(
                 "INSERT OR REPLACE INTO kv (key, value) VALUES (?, ?)", (key, text)
             )
         )
 
-    async def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
-        def commit(database: sqlite3.Connection) -> None:
+    async def write(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `change` in a transaction of its own; what it returns, once it is on disk."""
+
+        def commit(database: sqlite3.Connection) -> _T:
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                change(database)
+                return change(database)
 
-        await self._run(commit)
+        return await self._run(commit)
 
-    async def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+    async def read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        """The rows of a query."""
         return await self._run(lambda database: database.execute(query, values).fetchall())
 
     async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
