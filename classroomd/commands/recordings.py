@@ -237,6 +237,9 @@ def produce(
     captions: Annotated[
         Path | None, typer.Option(help="The folder of a speech model for captions.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Whose workers do it: local (this machine) or ray (a cluster).")
+    ] = "local",
     as_json: Json = False,
 ) -> None:
     """Make the lecture and the files beside it; what is up to date is left alone."""
@@ -245,7 +248,7 @@ def produce(
     from recorder.production import steps
 
     recording = locate(name, config_file, as_json=as_json)
-    settings = steps.Settings(tuple(language or ()), captions, layout, rebuild)
+    settings = steps.Settings(tuple(language or ()), captions, layout, rebuild, engine)
     try:
         with Progress(console=err, transient=True, disable=as_json) as bar:
             task = bar.add_task("", total=None)

@@ -7,9 +7,11 @@ when it is started again, so it may be ended at any time.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import fcntl
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,32 @@ import av
 import cv2
 
 from recorder.production import steps
+from recorder.production.settings import Settings
+from recorder.production.workforce import ENGINES
 from recorder.recording import Recording, RecordingError
 
 _NICE = 15
 _LOCK = ".production.lock"
+_SET_PDEATHSIG = 1
+
+
+def end_with(owner: int) -> None:
+    """This process is to end when its parent `owner` does, however that ends."""
+    ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != owner:
+        sys.exit(1)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if options.settings:
+        return Settings.read(json.load(sys.stdin))
+    return Settings(
+        tuple(options.language),
+        options.captions,
+        options.layout,
+        options.rebuild,
+        options.engine,
+    )
 
 
 def main() -> int:
@@ -33,9 +57,17 @@ def main() -> int:
     parser.add_argument("--captions", type=Path, help="the folder of the speech model")
     parser.add_argument("--rebuild", action="store_true", help="the lecture from the tracks alone")
     parser.add_argument("--layout", help="another layout than in class, with --rebuild")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="local", help="whose workers render, read and caption"
+    )
+    parser.add_argument("--settings", action="store_true", help="all settings, as JSON on stdin")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--nice", type=int, default=_NICE, help="0 to 19")
+    parser.add_argument("--owner", type=int, help="the process with which this one ends")
     options = parser.parse_args()
-    os.nice(_NICE)
+    if options.owner is not None:
+        end_with(options.owner)
+    os.nice(options.nice)
     cv2.setNumThreads(1)
 
     def say(event: str, text: str, **data: Any) -> None:
@@ -47,9 +79,7 @@ def main() -> int:
         recording = Recording.open(options.folder)
         with (recording.folder / _LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            settings = steps.Settings(
-                tuple(options.language), options.captions, options.layout, options.rebuild
-            )
+            settings = _settings(options)
             results = steps.run(
                 recording,
                 options.only,
@@ -60,7 +90,7 @@ def main() -> int:
         say("error", f"{options.folder}: production is at work here already",
             detail="production is at work on this recording already")  # fmt: skip
         return 1
-    except (RecordingError, OSError, av.error.FFmpegError) as error:
+    except (RecordingError, OSError, ValueError, av.error.FFmpegError) as error:
         say("error", str(error), detail=str(error))
         return 1
     for result in results:

@@ -22,9 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recorder.encoders import SAMPLE_RATE
-from recorder.production.finish import Timeline
+from recorder.production.finish import Timeline, timeline
 from recorder.production.mix import mix
 from recorder.production.vtt import Cue, readable, vtt
+from recorder.production.work import Result
 from recorder.program import PARTS
 from recorder.recording import Recording, write_durably
 
@@ -170,6 +171,18 @@ def caption(
     files = _write(recording, language, cues)
     keep.unlink(missing_ok=True)
     return Captioned(files, language, len(cues))
+
+
+def perform(folder: Path, languages: Sequence[str], model: str | None) -> Result:
+    """The job `caption`: the files that were written, or the notice why there are none."""
+    recording = Recording.open(folder)
+    try:
+        made = caption(
+            recording, timeline(recording), languages, model=Path(model) if model else None
+        )
+    except CaptionError as notice:
+        return {"files": [], "notices": [str(notice)]}
+    return {"files": [path.name for path in made.files], "notices": []}
 
 
 def _kept(path: Path) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from recorder import segments
 from recorder.engines import chapters
 from recorder.engines.chapters import Chapter
 from recorder.engines.writer import HYBRID
-from recorder.production.render import render
+from recorder.production.work import Job, Workers
+from recorder.production.workforce import workers
 from recorder.program import PARTS
 from recorder.recording import (
     Recording,
@@ -40,7 +41,7 @@ from recorder.recording import (
 US = 1_000_000
 FACTS = "lecture.json"
 _SMALL = 0.06  # seconds that are not worth rendering: the picture before just stays longer
-_LONGEST = 600.0
+_CHUNK_S = 60.0  # one worker's share of a render: the same wherever it is done
 _INSTANT = 0.005
 
 Progress = Callable[[float, float], None]
@@ -88,13 +89,13 @@ class Timeline:
         return any(begin <= t < end for begin, end in self.spans)
 
     def classes(self, begin: float, end: float) -> list[tuple[float, float]]:
-        """The class spans, none longer than ten minutes, of lecture time `begin` to `end`."""
+        """The class spans, none longer than a minute, of lecture time `begin` to `end`."""
         found, passed = [], 0.0
         for from_, to in self.spans:
             first, last = max(begin, passed), min(end, passed + to - from_)
             at = first
             while last - at > 1e-6:
-                stop = min(last, at + _LONGEST)
+                stop = min(last, at + _CHUNK_S)
                 found.append((from_ + at - passed, from_ + stop - passed))
                 at = stop
             passed += to - from_
@@ -206,11 +207,13 @@ def finish(
     rebuild: bool = False,
     layout: str | None = None,
     progress: Progress = lambda done, total: None,
+    using: Workers | None = None,
 ) -> Finished:
     """Makes `products/lecture.mp4` and returns what it is.
 
     `rebuild` takes nothing but the tracks, for another `layout` or after a salvage; otherwise a
-    lecture that stands is left as it is. Raises RecordingError when the class left nothing.
+    lecture that stands is left as it is. `using`: who renders, else processes of this machine.
+    Raises RecordingError when the class left nothing.
     """
     if recording.lecture.exists() and not rebuild:
         return _standing(recording)
@@ -221,11 +224,13 @@ def finish(
     folder.mkdir(parents=True, exist_ok=True)
     found, pages = ([], []) if rebuild else parts(recording, line)
     used, missing = _arrange(_alike(found), line.duration)
-    fills, turns, rendered = _fill(recording, line, missing, layout, progress)
+    using = using or workers()
+    fills, turns, rendered = _fill(recording, line, missing, layout, progress, using)
     headers = {piece.header for piece in [*used, *fills]}
     if len(headers) > 1:  # hardware made the parts and software the rest: one encoder for all
         used, pages = [], []
-        fills, turns, rendered = _fill(recording, line, [(0.0, line.duration)], layout, progress)
+        whole = [(0.0, line.duration)]
+        fills, turns, rendered = _fill(recording, line, whole, layout, progress, using)
     told = _chapters(recording, line, pages + turns)
     pieces = sorted([*used, *fills], key=lambda piece: piece.begin)
     new = recording.lecture.with_suffix(".new")
@@ -244,16 +249,19 @@ def _fill(
     missing: Sequence[tuple[float, float]],
     layout: str | None,
     progress: Progress,
+    using: Workers,
 ) -> tuple[list[Piece], list[float], list[tuple[float, float]]]:
-    fills, turns = [], []
+    fills: list[Piece] = []
     spans = [span for begin, end in missing for span in line.classes(begin, end)]
-    total, done = sum(to - from_ for from_, to in spans), 0.0
-    for from_, to in spans:
-        path = recording.products / PARTS / f"fill-{round(from_ * 1000):09d}.mp4"
-        made = render(recording, from_, to, path, layout=layout)
-        turns += made.pages
-        done += to - from_
-        progress(done, total)
+    names = [f"{PARTS}/fill-{round(from_ * 1000):09d}.mp4" for from_, _ in spans]
+    jobs = [
+        Job("render", {"begin": from_, "end": to, "path": name, "layout": layout})
+        for (from_, to), name in zip(spans, names, strict=True)
+    ]
+    made = using.map(recording.folder, jobs, progress)
+    turns = [float(t) for result in made for t in result["pages"]]
+    for (from_, to), name in zip(spans, names, strict=True):
+        path = recording.products / name
         held = probe(path)
         assert held is not None, path
         start = line.lecture(from_)

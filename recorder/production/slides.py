@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -24,6 +25,7 @@ from recorder.engines.picture import VideoTrack, planes_of
 from recorder.production import text
 from recorder.production.finish import Timeline, marks, timeline
 from recorder.production.replay import replay
+from recorder.production.work import Inline, Job, Result, Workers
 from recorder.recording import Recording, write_durably
 
 US = 1_000_000
@@ -32,6 +34,7 @@ FOLDER = "slides"
 _WIDTH = 1920
 _SHORTEST = 1.0
 _SETTLE_US = 2_000_000
+_BATCH = 16  # slides that one worker reads: opening a reader takes a second
 
 Progress = Callable[[float, float], None]
 
@@ -158,25 +161,47 @@ def _write(
 
 
 def read(
-    recording: Recording, slides: Sequence[Slide], languages: Sequence[str], progress: Progress
+    recording: Recording,
+    slides: Sequence[Slide],
+    languages: Sequence[str],
+    progress: Progress,
+    using: Workers | None = None,
 ) -> tuple[list[Slide], list[str]]:
     """Reads the slides' pictures: (slides with title and text, notices)."""
+    if not text.readers(languages):
+        return list(slides), [text.NOTICE]
+    shown = [slide.picture for slide in slides if slide.picture]
+    batches = [shown[at : at + _BATCH] for at in range(0, len(shown), _BATCH)]
+    jobs = [Job("read", {"pictures": one, "languages": list(languages)}) for one in batches]
+    results = (using or Inline()).map(recording.folder, jobs, progress)
+    told = {picture: text for result in results for picture, text in result["texts"].items()}
+    notices = [notice for result in results for notice in result["notices"]]
+    return [replace(slide, **told.get(slide.picture or "", {})) for slide in slides], notices
+
+
+def perform(folder: Path, pictures: Sequence[str], languages: Sequence[str]) -> Result:
+    """The job `read`: titles and texts of pictures, which are named below the products."""
     using = text.readers(languages)
     if not using:
-        return list(slides), [text.NOTICE]
-    found, notices = [], []
-    for done, slide in enumerate(slides, 1):
-        picture = cv2.imread(str(recording.products / slide.picture)) if slide.picture else None
-        lines: list[text.Line] = []
-        if picture is not None:
-            try:
-                lines = text.read(np.asarray(picture, np.uint8), using)
-            except (OSError, ValueError, subprocess.SubprocessError) as error:
-                notices.append(f"slide {slide.number} could not be read: {error}")
+        return {"texts": {}, "notices": [text.NOTICE]}
+    texts, notices = {}, []
+    products = Recording.open(folder).products
+    for name in pictures:
+        try:
+            lines = text.read(_picture(products / name), using)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            notices.append(f"slide {int(Path(name).stem)} could not be read: {error}")
+            continue
         told = "\n".join(line.text for line in lines)
-        found.append(replace(slide, title=text.title(lines), text=told))
-        progress(done, len(slides))
-    return found, notices
+        texts[name] = {"title": text.title(lines), "text": told}
+    return {"texts": texts, "notices": notices}
+
+
+def _picture(path: Path) -> text.Picture:
+    picture = cv2.imread(str(path))
+    if picture is None:
+        raise ValueError(f"{path.name} is missing or damaged")
+    return np.asarray(picture, np.uint8)
 
 
 def write(recording: Recording, slides: Sequence[Slide], notices: Sequence[str]) -> None:

@@ -9,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from recorder import segments
+import av
+
+from recorder import production_state, segments
 from recorder.production import captions, mix, slides
 from recorder.production.finish import finish, timeline
 from recorder.production.master import master
 from recorder.production.package import package
+from recorder.production.settings import Settings
+from recorder.production.work import Job
+from recorder.production.workforce import workers
 from recorder.program import PARTS
 from recorder.recording import MARKERS, Recording, RecordingError, write_durably
 
@@ -27,19 +32,6 @@ SOUND = "sound.json"
 _VERSION = 1
 
 Progress = Callable[[str, float, float], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What steps are made with. `languages`: those of the room (BCP 47); `model`: for captions.
-
-    `layout` and `rebuild` make the lecture anew from the tracks alone.
-    """
-
-    languages: tuple[str, ...] = ()
-    model: Path | None = None
-    layout: str | None = None
-    rebuild: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,8 @@ def run(
 ) -> list[StepResult]:
     """Runs the steps, or only one of them, and notes what they made in the manifest.
 
+    A run of all steps tells where it is in the recording's `ProductionState`.
+
     Raises RecordingError for an unknown step, for a class that is still going on, or when the
     class left nothing; OSError and av.error.FFmpegError when a file cannot be read or written.
     """
@@ -81,8 +75,37 @@ def run(
             raise RecordingError(f"{recording.folder.name}: the class is still being recorded")
     told = settings or Settings()
     if not told.languages and manifest.language:
-        told = Settings((manifest.language,), told.model, told.layout, told.rebuild)
-    return list(_run(recording, [only] if only else NAMES, progress, told))
+        told = replace(told, languages=(manifest.language,))
+    if only is not None:
+        return list(_run(recording, [only], progress, told))
+    wanted = NAMES if told.steps is None else [step for step in NAMES if step in told.steps]
+    return _told(recording, wanted, progress, told)
+
+
+def _told(
+    recording: Recording, wanted: Sequence[str], progress: Progress, settings: Settings
+) -> list[StepResult]:
+    """Runs these steps and keeps the recording's production state."""
+    folder = recording.folder
+    production_state.change(folder, state="working", step="")
+
+    def step_by_step(step: str, done: float, of: float) -> None:
+        if done == 0.0:
+            production_state.change(folder, step=step)
+        progress(step, done, of)
+
+    try:
+        results = list(_run(recording, wanted, step_by_step, settings))
+    except (RecordingError, OSError, av.error.FFmpegError) as error:
+        known = production_state.load(folder)
+        tries = known.tries + 1 if known else 1
+        production_state.change(folder, state="failed", detail=str(error), tries=tries)
+        raise
+    notices = [notice for result in results for notice in result.notices]
+    production_state.change(
+        folder, state="done", step="", detail="", tries=0, next_try=None, notices=notices
+    )
+    return results
 
 
 def _run(
@@ -105,7 +128,11 @@ def _run(
 def _align(recording: Recording, settings: Settings, progress: Any) -> _Made:
     """One timeline and one lecture; what is missing is rendered from the tracks."""
     finished = finish(
-        recording, rebuild=settings.rebuild, layout=settings.layout, progress=progress
+        recording,
+        rebuild=settings.rebuild,
+        layout=settings.layout,
+        progress=progress,
+        using=workers(settings.engine),
     )
     return _Made([finished.path])
 
@@ -113,7 +140,9 @@ def _align(recording: Recording, settings: Settings, progress: Any) -> _Made:
 def _analyse(recording: Recording, settings: Settings, progress: Any) -> _Made:
     """Slides with pictures and text; what the sound is like and where it is silent."""
     shown = slides.find(recording, progress)
-    shown, notices = slides.read(recording, shown, settings.languages, progress)
+    shown, notices = slides.read(
+        recording, shown, settings.languages, progress, workers(settings.engine)
+    )
     slides.write(recording, shown, notices)
     line = timeline(recording)
     verdict = mix.judge(recording, line, progress)
@@ -150,6 +179,11 @@ def _render(recording: Recording, settings: Settings, progress: Any) -> _Made:
 
 
 def _caption(recording: Recording, settings: Settings, progress: Any) -> _Made:
+    if settings.engine != "local":
+        model = str(settings.model) if settings.model else None
+        job = Job("caption", {"languages": list(settings.languages), "model": model}, gpu=True)
+        (told,) = workers(settings.engine).map(recording.folder, [job], progress)
+        return _Made([recording.products / name for name in told["files"]], told["notices"])
     try:
         made = captions.caption(
             recording,
