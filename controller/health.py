@@ -193,6 +193,13 @@ def delivery(view: DeliveryView) -> Words | None:
             f"A recording could not be delivered to {view.target}{more}",
             view.remedy or "Correct the target's settings, then retry the delivery.",
         )
+    if view.state == "withdrawing" and view.attempts >= 5:
+        return Words(
+            "warning",
+            "admin",
+            f"A recording could not be taken back from {view.target} yet{more}",
+            view.remedy or "It is tried again by itself; if it is urgent, delete it there by hand.",
+        )
     if view.state == "retrying" and view.attempts >= 5:
         return Words(
             "info",

@@ -73,6 +73,9 @@ class SessionView(BaseModel):
     id: str
     state: SessionState
     title: str
+    course: str | None = None
+    lecturer: str | None = None
+    slot: str | None = None
     started: datetime
     planned_end: datetime | None = None
     ended: datetime | None = None
@@ -108,7 +111,17 @@ class DeliveryView(BaseModel):
     id: str
     recording: str
     target: str
-    state: Literal["waiting", "sending", "verifying", "verified", "retrying", "failed", "withdrawn"]
+    state: Literal[
+        "waiting",
+        "sending",
+        "verifying",
+        "verified",
+        "retrying",
+        "failed",
+        "held",
+        "withdrawing",
+        "withdrawn",
+    ]
     attempts: int = 0
     sent_bytes: int = 0
     total_bytes: int = 0
@@ -133,6 +146,50 @@ class RecordingView(BaseModel):
     error: str | None = None
 
 
+class SlotView(BaseModel):
+    """One class of the timetable; times are UTC.
+
+    `due` can be started now, `now` runs by the clock but was not started here.
+    """
+
+    id: str
+    title: str
+    course: str | None = None
+    lecturer: str | None = None
+    starts: datetime
+    ends: datetime
+    state: Literal["later", "due", "now", "started", "skipped", "over"]
+
+
+class TimetableView(BaseModel):
+    """What the timetable says. `next` can be days away; `today` is the room's own day.
+
+    `start`, `stop`, `extend` and `gap_minutes` are the room's policy; `error` says why the
+    calendar could not be asked the last time, `updated` how old what is shown is at most.
+    """
+
+    start: Literal["ask", "start", "never"]
+    stop: Literal["ask", "stop", "never"]
+    extend: Literal["shorten", "ask", "allow"]
+    gap_minutes: float = 0.0
+    current: SlotView | None = None
+    next: SlotView | None = None
+    today: list[SlotView] = Field(default_factory=list)
+    updated: datetime | None = None
+    error: str = ""
+    remedy: str = ""
+
+
+class HelpView(BaseModel):
+    """A call for help from the panel: `called` until a technician answers, then `answered`."""
+
+    state: Literal["none", "called", "answered"] = "none"
+    phone: str = ""
+    at: datetime | None = None
+    by: str = ""
+    note: str = ""
+
+
 class RoomView(BaseModel):
     """Everything the wall panel needs, in one value."""
 
@@ -149,6 +206,8 @@ class RoomView(BaseModel):
     scenes: list[str]
     scene_names: dict[str, str] = Field(default_factory=dict)
     layouts: list[str]
+    timetable: TimetableView | None = None
+    help: HelpView = Field(default_factory=HelpView)
 
 
 class Event(BaseModel):
@@ -156,10 +215,20 @@ class Event(BaseModel):
 
     Kinds: `session` (SessionView), `device` (DeviceState), `sources` (list of SourceView under
     `sources`), `levels` (source id → dBFS), `alarms` (list of Alarm under `alarms`), `delivery`
-    (DeliveryView), `recording` (RecordingView), `step` (StepResult).
+    (DeliveryView), `recording` (RecordingView), `step` (StepResult), `timetable` (TimetableView),
+    `help` (HelpView).
     """
 
     kind: Literal[
-        "session", "device", "sources", "levels", "alarms", "delivery", "recording", "step"
+        "session",
+        "device",
+        "sources",
+        "levels",
+        "alarms",
+        "delivery",
+        "recording",
+        "step",
+        "timetable",
+        "help",
     ]
     data: dict[str, Any]

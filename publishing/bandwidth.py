@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
-from publishing.target import Window
+from publishing.settings import Window
 
 _ASK_AGAIN_S = 30.0
 

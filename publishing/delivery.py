@@ -8,24 +8,29 @@ at the first fault; the next one goes on from there. There is no other retry any
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
-from publishing import record, targets
+from publishing import record
+from publishing.attempt import Attempts
 from publishing.bandwidth import Throttle
-from publishing.job import ACTIVE, DONE, Backoff, DeliveryStatus, Job, note_life, seconds_until
-from publishing.metadata import permitted, read_manifest, read_metadata
-from publishing.products import Product, remembered
-from publishing.progress import Pace
-from publishing.record import Delivery, DeliveryState
-from publishing.shipment import Shipment
-from publishing.target import ErrorKind, Receipt, Target, TargetConfig, TargetError, Window
+from publishing.errors import ErrorKind, TargetError
+from publishing.job import (
+    ACTIVE,
+    DONE,
+    RESTING,
+    Backoff,
+    DeliveryStatus,
+    Job,
+    note_life,
+    seconds_until,
+)
+from publishing.metadata import read_manifest, read_metadata
+from publishing.record import Delivery, DeliveryState, Goal
+from publishing.settings import TargetConfig, Window
 from recorder.recording import MANIFEST
 from recorder.retention import PRUNED
-
-_log = logging.getLogger(__name__)
 
 
 class DeliveryWorker:
@@ -50,11 +55,13 @@ class DeliveryWorker:
         self._configs = {config.id: config for config in targets}
         self._on_change = on_change
         self._side_by_side = side_by_side
-        self._backoff = backoff or Backoff()
-        self._throttle = Throttle(bandwidth, timezone=timezone)
-        self._throttles = {
-            config.id: Throttle(config.bandwidth, timezone=timezone) for config in targets
-        }
+        self._attempts = Attempts(
+            backoff or Backoff(),
+            Throttle(bandwidth, timezone=timezone),
+            {config.id: Throttle(config.bandwidth, timezone=timezone) for config in targets},
+            self._store,
+            self._changed,
+        )
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -96,11 +103,8 @@ class DeliveryWorker:
         """Try now, whatever was in the way. Raises KeyError for an unknown delivery."""
         job = self._jobs[delivery_id]
         if delivery_id not in self._running and job.delivery.state not in DONE:
-            job.delivery.state = DeliveryState.WAITING
-            job.delivery.next_try = None
-            job.delivery.failures = 0
             job.delivery.created = datetime.now(UTC)
-            self._store(job, "asked to try again")
+            self._wake_job(job, "asked to try again")
             self._wake.set()
         return self._changed(job)
 
@@ -115,38 +119,107 @@ class DeliveryWorker:
         """Deliver in the foreground until it is verified, has failed, or `tries` are used up."""
         job = self._open(folder, target_id)
         while job.delivery.state not in DONE:
-            await self._try(job)
+            await self._attempts.make(job)
             if tries is not None:
                 tries -= 1
-            if job.delivery.state in (*DONE, DeliveryState.FAILED) or tries == 0:
+            if job.delivery.state in (*RESTING, DeliveryState.FAILED) or tries == 0:
                 break
             await asyncio.sleep(seconds_until(job.delivery.next_try))
         return job.status()
 
-    async def withdraw(self, folder: Path, target_id: str, *, by: str = "") -> DeliveryStatus:
-        """Take a publication back, and remember who asked. Raises TargetError when it cannot be."""
+    # -- what people decide -------------------------------------------------------------------
+
+    async def hold(self, folder: Path, *, by: str = "") -> list[DeliveryStatus]:
+        """Stop this recording's deliveries, and take back what those under way have left.
+
+        Their targets are asked until they have confirmed it. What was verified stays there.
+        """
+        held = []
+        for job in self._of(folder):
+            delivery = job.delivery
+            if delivery.state in DONE or delivery.goal is Goal.WITHDRAW:
+                continue
+            await self._halt(job)
+            if delivery.attempts and delivery.state is not DeliveryState.HELD:
+                delivery.goal = Goal.RECALL
+                delivery.state, delivery.next_try = DeliveryState.WITHDRAWING, None
+            else:
+                delivery.state, delivery.next_try = DeliveryState.HELD, None
+            delivery.detail = delivery.remedy = ""
+            self._store(job, "held", by)
+            held.append(self._changed(job))
+        self._wake.set()
+        return held
+
+    async def release(self, folder: Path, *, by: str = "") -> list[DeliveryStatus]:
+        """Let the deliveries of this recording go on that were held."""
+        released = []
+        for job in self._of(folder):
+            if job.delivery.goal is Goal.RECALL or job.delivery.state is DeliveryState.HELD:
+                await self._halt(job)
+                job.delivery.goal = Goal.DELIVER
+                self._wake_job(job, "released", by)
+                released.append(self._changed(job))
+        return released
+
+    async def pause(self, folder: Path) -> None:
+        """Stop what is being sent of this recording, because its files are about to change."""
+        for job in self._of(folder):
+            if job.delivery.id in self._running and job.delivery.goal is Goal.DELIVER:
+                await self._halt(job)
+                self._wake_job(job)
+
+    async def ask_back(self, folder: Path, target_id: str, *, by: str = "") -> DeliveryStatus:
+        """Take a publication back; the target is asked until it has confirmed it.
+
+        Raises TargetError when there is no such target.
+        """
         job = self._open(folder, target_id, anew=False)
-        if (task := self._running.pop(job.delivery.id, None)) is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await self._halt(job)
+        self._jobs[job.delivery.id] = job
+        if job.delivery.state is not DeliveryState.WITHDRAWN:
+            job.delivery.goal = Goal.WITHDRAW
+            self._wake_job(job, "asked to withdraw", by)
+        return self._changed(job)
+
+    async def withdraw(self, folder: Path, target_id: str, *, by: str = "") -> DeliveryStatus:
+        """Take a publication back in the foreground. Raises TargetError when it cannot be."""
+        job = self._open(folder, target_id, anew=False)
+        await self._halt(job)
+        self._jobs[job.delivery.id] = job
+        job.delivery.goal = Goal.WITHDRAW
         with record.locked(folder, target_id) as mine:
             if not mine:
                 raise TargetError(
                     ErrorKind.RETRY, "Another process works on this delivery.", "Try again shortly."
                 )
-            # What was sent may have been deleted here since, or made anew.
-            stamps, manifest = job.delivery.stamps, read_manifest(folder)[0]
-            sent = remembered(folder, manifest, stamps) if stamps else job.products()
-            async with targets.create(job.config) as target:
-                await target.withdraw(self._pack(job, sent))
-            job.delivery.state = DeliveryState.WITHDRAWN
-            job.delivery.receipt = None
-            job.delivery.notes = {}
-            job.delivery.detail = job.delivery.remedy = ""
-            self._store(job, "withdrawn", by)
-        self._jobs[job.delivery.id] = job
+            await self._attempts.take_back(job, by)
         note_life(folder)
-        return self._changed(job)
+        return job.status()
+
+    def forget(self, folder: Path) -> None:
+        """This recording is gone."""
+        for job in self._of(folder):
+            if task := self._running.pop(job.delivery.id, None):
+                task.cancel()
+            del self._jobs[job.delivery.id]
+
+    def _of(self, folder: Path) -> list[Job]:
+        return [job for job in self._jobs.values() if job.folder == folder]
+
+    async def _halt(self, job: Job) -> None:
+        if (task := self._running.pop(job.delivery.id, None)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _wake_job(self, job: Job, what: str = "", by: str = "") -> None:
+        delivery = job.delivery
+        deliver = delivery.goal is Goal.DELIVER
+        delivery.state = DeliveryState.WAITING if deliver else DeliveryState.WITHDRAWING
+        delivery.next_try = None
+        delivery.failures = 0
+        self._store(job, what, by)
+        self._wake.set()
 
     # -- jobs ---------------------------------------------------------------------------------
 
@@ -154,8 +227,8 @@ class DeliveryWorker:
         config = self._configs.get(delivery.target)
         if config is None:
             return
-        if delivery.state in ACTIVE:
-            delivery.state = DeliveryState.WAITING
+        if delivery.state in (*ACTIVE, DeliveryState.HELD):
+            delivery.state = DeliveryState.WAITING  # what held it may have changed meanwhile
         if delivery.state is DeliveryState.FAILED and delivery.next_try is not None:
             delivery.next_try = datetime.now(UTC)  # what was in the way may have been put right
         self._jobs[delivery.id] = Job(folder, config, delivery)
@@ -192,9 +265,10 @@ class DeliveryWorker:
         elif delivery.state is DeliveryState.VERIFIED:
             stamps = {product.name: product.stamp for product in job.products()}
             anew = anew and not record.stamps_match(delivery, stamps)
-        if delivery.state is DeliveryState.WITHDRAWN:
+        if delivery.goal is Goal.WITHDRAW:
             anew = again
         if anew:
+            delivery.goal = Goal.DELIVER
             ended = read_metadata(folder).ended
             delivery.deadline = ended + timedelta(hours=config.deadline_hours)
             delivery.state = DeliveryState.WAITING
@@ -235,7 +309,7 @@ class DeliveryWorker:
 
     def _begin(self, job: Job) -> None:
         name = job.delivery.id
-        task = asyncio.create_task(self._try(job), name=f"delivery {name}")
+        task = asyncio.create_task(self._attempts.make(job), name=f"delivery {name}")
         self._running[name] = task
 
         def ended(_: asyncio.Task[None]) -> None:
@@ -243,106 +317,6 @@ class DeliveryWorker:
             self._wake.set()
 
         task.add_done_callback(ended)
-
-    # -- one try ------------------------------------------------------------------------------
-
-    async def _try(self, job: Job) -> None:
-        delivery = job.delivery
-        with record.locked(job.folder, delivery.target) as mine:
-            if not mine:
-                delivery.next_try = datetime.now(UTC) + timedelta(seconds=self._backoff.first)
-                return
-            delivery.attempts += 1
-            delivery.detail = delivery.remedy = ""
-            delivery.next_try = None
-            self._enter(job, DeliveryState.SENDING)
-            job.pace = Pace()
-            shipment: Shipment | None = None
-            try:
-                permitted(job.folder, needs_consent=job.config.needs_consent)
-                products = job.products()
-                shipment = self._pack(job, products)
-                receipt = await self._exchange(job, shipment)
-                delivery.stamps = {product.name: product.stamp for product in products}
-                self._verified(job, receipt)
-            except TargetError as error:
-                self._failed(job, error, shipment)
-            except OSError as error:
-                what = f"{type(error).__name__}: {error.strerror or error}"
-                self._failed(job, TargetError(ErrorKind.RETRY, what), shipment)
-            except Exception as error:
-                _log.exception("delivery %s", delivery.id)
-                what = f"An unexpected fault ({type(error).__name__}); the log has it whole."
-                self._failed(job, TargetError(ErrorKind.RETRY, what), shipment)
-        note_life(job.folder)
-
-    async def _exchange(self, job: Job, shipment: Shipment) -> Receipt:
-        async with targets.create(job.config) as target:
-            if job.delivery.attempts > 1:
-                self._enter(job, DeliveryState.VERIFYING)
-                if (receipt := await _ask(target, shipment)) is not None:
-                    return receipt
-                self._enter(job, DeliveryState.SENDING)
-            await target.send(shipment)
-            self._enter(job, DeliveryState.VERIFYING)
-            return await target.verify(shipment)
-
-    def _pack(self, job: Job, products: Sequence[Product]) -> Shipment:
-        async def save() -> None:
-            await asyncio.to_thread(record.store, job.folder, job.delivery)
-
-        def progress() -> None:
-            job.delivery.sent_bytes = shipment.arrived
-            if job.pace.moved(shipment.sent, shipment.total - shipment.arrived):
-                self._changed(job)
-
-        shipment = Shipment(
-            job.folder,
-            read_metadata(job.folder),
-            products,
-            notes=job.delivery.notes,
-            save=save,
-            throttles=(self._throttle, self._throttles[job.config.id]),
-            on_progress=progress,
-        )
-        job.delivery.total_bytes = shipment.total
-        return shipment
-
-    def _verified(self, job: Job, receipt: Receipt) -> None:
-        delivery = job.delivery
-        delivery.receipt = receipt
-        delivery.sent_bytes = delivery.total_bytes
-        delivery.detail = delivery.remedy = ""
-        delivery.failures = 0
-        delivery.state = DeliveryState.VERIFIED
-        self._store(job, f"verified by {receipt.how}")
-        self._changed(job)
-
-    def _failed(self, job: Job, error: TargetError, shipment: Shipment | None) -> None:
-        delivery, backoff = job.delivery, self._backoff
-        moved = shipment is not None and shipment.sent > 0
-        now = datetime.now(UTC)
-        delivery.detail, delivery.remedy = error.message, error.remedy
-        delivery.failures = 0 if moved else delivery.failures + 1
-        old = now - delivery.created > timedelta(days=backoff.give_up_days)
-        if error.kind is ErrorKind.PERMANENT or (old and error.kind is not ErrorKind.BLOCKED):
-            delivery.state, delivery.next_try = DeliveryState.FAILED, None
-            delivery.remedy = error.remedy or "Look into the cause, then retry the delivery."
-        elif error.kind is ErrorKind.BLOCKED:
-            delivery.state = DeliveryState.FAILED
-            delivery.next_try = now + timedelta(seconds=error.retry_after or backoff.blocked)
-        else:
-            waiting = error.kind is ErrorKind.WAIT
-            delivery.state = DeliveryState.VERIFYING if waiting else DeliveryState.RETRYING
-            wait = backoff.after(delivery.failures, backoff.poll_longest if waiting else None)
-            delivery.next_try = now + timedelta(seconds=max(wait, error.retry_after or 0))
-        self._store(job, error.message)
-        self._changed(job)
-
-    def _enter(self, job: Job, state: DeliveryState) -> None:
-        job.delivery.state = state
-        self._store(job, durable=False)
-        self._changed(job)
 
     def _store(self, job: Job, what: str = "", by: str = "", *, durable: bool = True) -> None:
         if what:
@@ -356,15 +330,6 @@ class DeliveryWorker:
         status = job.status()
         self._on_change(status)
         return status
-
-
-async def _ask(target: Target, shipment: Shipment) -> Receipt | None:
-    try:
-        return await target.verify(shipment)
-    except TargetError as error:
-        if error.kind is ErrorKind.ABSENT:
-            return None
-        raise
 
 
 __all__ = ["Backoff", "DeliveryStatus", "DeliveryWorker"]

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import AfterValidator
 
-from publishing.target import ErrorKind, TargetError
+from publishing.errors import ErrorKind, TargetError
 
 _BODY_SHOWN = 200
 

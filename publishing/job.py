@@ -20,6 +20,7 @@ from recorder.recording import Life, Recording, RecordingError
 
 ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
 DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
+RESTING = (*DONE, DeliveryState.HELD)
 
 
 class DeliveryStatus(BaseModel):
@@ -68,7 +69,7 @@ class Job:
 
     def due(self, now: datetime) -> bool:
         state = self.delivery.state
-        if state in DONE or (state is DeliveryState.FAILED and self.delivery.next_try is None):
+        if state in RESTING or (state is DeliveryState.FAILED and self.delivery.next_try is None):
             return False
         return self.delivery.next_try is None or self.delivery.next_try <= now
 
@@ -104,16 +105,21 @@ def note_life(folder: Path) -> None:
     states = {delivery.state for delivery in record.all_of(folder)}
     try:
         recording = Recording.open(folder)
-        now = recording.manifest.life
+        manifest = recording.manifest
     except RecordingError:
         return
-    if not states or now in (Life.RECORDING, Life.HELD):
+    now = manifest.life
+    if now is Life.RECORDING:
         return
-    if states <= {DeliveryState.VERIFIED}:
+    if manifest.held is not None:
+        life = Life.HELD
+    elif not states or now is Life.HELD:
+        return
+    elif states <= {DeliveryState.VERIFIED}:
         life = Life.PUBLISHED
     elif DeliveryState.FAILED in states:
         life = Life.FAILED
-    elif states <= {DeliveryState.VERIFIED, DeliveryState.WITHDRAWN}:
+    elif states <= {DeliveryState.VERIFIED, DeliveryState.WITHDRAWN, DeliveryState.HELD}:
         life = Life.READY
     else:
         life = Life.DELIVERING

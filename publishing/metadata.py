@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from publishing.target import ErrorKind, TargetError
-from recorder.recording import MANIFEST, PRODUCTS, Life, Manifest
+from publishing.errors import ErrorKind, HeldBackError, TargetError
+from recorder.recording import MANIFEST, PRODUCTS, Life, Manifest, write_durably
 
 METADATA = "metadata.json"
 
@@ -100,6 +100,30 @@ def read_manifest(folder: Path) -> tuple[Manifest, dict[str, Any]]:
         ) from error
 
 
+def correct(folder: Path, **words: Any) -> Metadata:
+    """Correct what is told about a recording; None takes a correction back.
+
+    Raises TargetError when the result is not valid; then nothing is changed.
+    """
+    path = folder / PRODUCTS / METADATA
+    try:
+        standing = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        standing = {}
+    before = dict(standing) if isinstance(standing, dict) else {}
+    changed = before | words
+    write_durably(path, _text({k: v for k, v in changed.items() if v is not None}))
+    try:
+        return read_metadata(folder)
+    except TargetError:
+        write_durably(path, _text(before))
+        raise
+
+
+def _text(words: dict[str, Any]) -> bytes:
+    return json.dumps(words, indent=1, ensure_ascii=False, default=str).encode()
+
+
 def read_metadata(folder: Path) -> Metadata:
     """What may be told about this recording. Raises TargetError (permanent)."""
     manifest, raw = read_manifest(folder)
@@ -135,26 +159,33 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def permitted(folder: Path, *, needs_consent: bool = False) -> Metadata:
-    """The metadata if this recording may be published now; TargetError (blocked, retry) if not."""
+    """The metadata if this recording may be published now.
+
+    Raises HeldBackError when a person does not let it out, TargetError (retry) while it is being
+    recorded or changed.
+    """
     manifest, _ = read_manifest(folder)
     if manifest.life is Life.RECORDING:
         raise TargetError(ErrorKind.RETRY, "The class is still being recorded.")
-    if manifest.life is Life.HELD:
-        raise TargetError(
-            ErrorKind.BLOCKED,
-            "The lecturer holds this recording back.",
-            "Release it on the recording's review page.",
+    if manifest.life is Life.HELD or manifest.held is not None:
+        by = (manifest.held or {}).get("by") or "The lecturer"
+        raise HeldBackError(
+            f"{by} holds this recording back.", "Release it on the recording's review page."
         )
+    if manifest.edit is not None:
+        if why := manifest.edit.get("error"):
+            raise HeldBackError(
+                f"This recording could not be changed as was asked: {why}",
+                "Ask for the change again, or restore the recording on its review page.",
+            )
+        raise TargetError(ErrorKind.RETRY, "The recording is being changed.")
     metadata = read_metadata(folder)
     if not metadata.publish:
-        raise TargetError(
-            ErrorKind.BLOCKED,
-            "This class does not allow publishing.",
-            "Allow it on the recording's review page.",
+        raise HeldBackError(
+            "This class does not allow publishing.", "Allow it on the recording's review page."
         )
     if metadata.consent is False or (needs_consent and metadata.consent is None):
-        raise TargetError(
-            ErrorKind.BLOCKED,
+        raise HeldBackError(
             "The consent to publish is missing.",
             "Ask the lecturer, and note the consent on the recording's review page.",
         )

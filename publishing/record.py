@@ -27,7 +27,11 @@ _HISTORY = 100
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands. `failed` says what a person must do in its remedy."""
+    """Where a delivery stands. `failed` says what a person must do in its remedy.
+
+    `held`: a person does not let the recording out; it waits until that changes. `withdrawing`:
+    it is being taken back, and that is tried until the target has confirmed it.
+    """
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -35,7 +39,17 @@ class DeliveryState(StrEnum):
     VERIFIED = "verified"
     RETRYING = "retrying"
     FAILED = "failed"
+    HELD = "held"
+    WITHDRAWING = "withdrawing"
     WITHDRAWN = "withdrawn"
+
+
+class Goal(StrEnum):
+    """What a delivery is for: to arrive, to be taken back for good, or until it is released."""
+
+    DELIVER = "deliver"
+    WITHDRAW = "withdraw"
+    RECALL = "recall"
 
 
 class Step(BaseModel):
@@ -60,6 +74,7 @@ class Delivery(BaseModel):
     recording: str
     target: str
     state: DeliveryState = DeliveryState.WAITING
+    goal: Goal = Goal.DELIVER
     created: datetime
     deadline: datetime
     attempts: int = 0

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from publishing.errors import ErrorKind, TargetError
 from publishing.products import Product
 from publishing.shipment import Shipment
-from publishing.target import ErrorKind, TargetError
 
 UNIT = 256 << 10
 Ask = Callable[..., Awaitable[httpx.Response]]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from publishing.bandwidth import Throttle
+from publishing.errors import ErrorKind, TargetError
 from publishing.metadata import Metadata
 from publishing.products import Kind, Product
-from publishing.target import ErrorKind, TargetError
 
 PIECE = 1 << 18
 _HASH_BLOCK = 1 << 20

@@ -1,62 +1,37 @@
 """The contract between a delivery and the place it goes to.
 
-A target is one place where recordings are published: a platform, a store, a folder. It knows two
-verbs: `send` what is missing there, and `verify` what is there. Everything about time (retries,
-back-off, bandwidth, order, crashes) belongs to `publishing.delivery` and is the same for all.
+A target is one place where recordings are published: a platform, a store, a folder. It knows three
+verbs: `send` what is missing there, `verify` what is there, `withdraw` what people may see.
+Everything about time (retries, back-off, bandwidth, order, crashes) belongs to
+`publishing.delivery` and is the same for all.
 """
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from publishing.errors import ErrorKind, HeldBackError, TargetError
 from publishing.products import STORE, Kind
+from publishing.settings import Options, SecretRef, TargetConfig, Window, secret
+from publishing.shipment import Shipment
 
-if TYPE_CHECKING:
-    from publishing.shipment import Shipment
-
-
-class ErrorKind(StrEnum):
-    """What a delivery does about an error.
-
-    `retry`: the fault passes by itself (network, 5xx, 429). `wait`: everything arrived and the
-    platform is still working on it. `absent`: the target does not have it, or has it damaged: send.
-    `blocked`: a person must do something (secret, quota, permission); asked again now and then.
-    `permanent`: cannot succeed as it is (too large, refused content).
-    """
-
-    RETRY = "retry"
-    WAIT = "wait"
-    ABSENT = "absent"
-    BLOCKED = "blocked"
-    PERMANENT = "permanent"
-
-
-class TargetError(Exception):
-    """A delivery did not go on. `remedy` says what the administrator must do, "" if nothing.
-
-    `retry_after`: seconds the target asked to wait before the next try.
-    """
-
-    def __init__(
-        self,
-        kind: ErrorKind,
-        message: str,
-        remedy: str = "",
-        *,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.remedy = remedy
-        self.retry_after = retry_after
+__all__ = [
+    "ArrivedFile",
+    "ErrorKind",
+    "HeldBackError",
+    "Options",
+    "Receipt",
+    "SecretRef",
+    "Target",
+    "TargetConfig",
+    "TargetError",
+    "Window",
+    "secret",
+]
 
 
 class ArrivedFile(BaseModel):
@@ -85,83 +60,6 @@ class Receipt(BaseModel):
     place: str = ""
     reference: str = ""
     verified: datetime = Field(default_factory=lambda: datetime.now(UTC))
-
-
-class Window(BaseModel):
-    """A bandwidth limit for a part of the day, in the room's local time (`HH:MM`).
-
-    A window may pass midnight. `mbit_s = 0` sends nothing in it.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    begin: str = Field(alias="from", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    until: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    mbit_s: float = Field(ge=0)
-
-
-def _reference(value: str) -> str:
-    if not value.startswith(("env:", "file:")) or value in ("env:", "file:"):
-        raise ValueError("is a reference, `env:NAME` or `file:/path`, never the secret itself")
-    return value
-
-
-SecretRef = Annotated[str, AfterValidator(_reference)]
-
-
-def secret(reference: str | None) -> str:
-    """What `env:NAME` or `file:/path` refers to, without the final line end; "" for None.
-
-    Raises TargetError (blocked) that names the reference, never the value.
-    """
-    if reference is None:
-        return ""
-    scheme, _, rest = reference.partition(":")
-    if scheme == "env":
-        if (value := os.environ.get(rest)) is not None:
-            return value
-        problem = f"the environment variable {rest} is not set"
-    elif scheme == "file":
-        try:
-            return Path(rest).read_text(encoding="utf-8").rstrip("\r\n")
-        except OSError as error:
-            problem = f"{rest} cannot be read ({error.strerror})"
-    else:
-        problem = "it is neither env:NAME nor file:/path"
-    raise TargetError(
-        ErrorKind.BLOCKED,
-        f"The secret {scheme}:… cannot be read: {problem}.",
-        "Set it where the daemon runs, then retry the delivery.",
-    )
-
-
-class TargetConfig(BaseModel):
-    """One `[[publish]]` table: these keys are every target's, the others are the target's own.
-
-    `products` are kinds of products (publishing.products.Kind); empty means what the target
-    takes by itself. `deadline_hours` after the class it should be up; it orders the queue.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
-    target: str
-    auto: bool = True
-    products: tuple[Kind, ...] = ()
-    deadline_hours: float = Field(24, gt=0)
-    needs_consent: bool = False
-    bandwidth: tuple[Window, ...] = ()
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """The keys that only this kind of target knows."""
-        return dict(self.model_extra or {})
-
-
-class Options(BaseModel):
-    """What one kind of target can be told; every target derives its own."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Target(ABC):

@@ -101,6 +101,11 @@ class Product:
     source: str | None = None
     role: str | None = None
 
+    @property
+    def stamp(self) -> str:
+        """Changes when the file does."""
+        return f"{self.size}-{self.mtime_ns}"
+
 
 def known(name: str, manifest: Manifest) -> Known | None:
     """What the product called `name` is for; None for a name that no product has.

@@ -36,6 +36,7 @@ class Scripted(Target):
     script: ClassVar[dict[str, list[Any]]] = {}
     log: ClassVar[list[tuple[str, str, str]]] = []
     here: ClassVar[set[str]] = set()
+    refusals: ClassVar[list[TargetError]] = []
     gate: ClassVar[asyncio.Event | None] = None
     at_once: ClassVar[int] = 0
     most: ClassVar[int] = 0
@@ -55,6 +56,13 @@ class Scripted(Target):
         finally:
             Scripted.at_once -= 1
 
+    async def withdraw(self, shipment: Shipment) -> None:
+        Scripted.log.append((self.id, "withdraw", shipment.metadata.recording))
+        step = Scripted.refusals.pop(0) if Scripted.refusals else None
+        if step is not None:
+            raise step
+        Scripted.here.discard(f"{self.id} {shipment.metadata.recording}")
+
     async def verify(self, shipment: Shipment) -> Receipt:
         Scripted.log.append((self.id, "verify", shipment.metadata.recording))
         if f"{self.id} {shipment.metadata.recording}" not in Scripted.here:
@@ -66,7 +74,7 @@ class Scripted(Target):
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = targets.kind
     monkeypatch.setattr(targets, "kind", lambda n: Scripted if n == "scripted" else kind(n))
-    Scripted.script, Scripted.log, Scripted.here = {}, [], set()
+    Scripted.script, Scripted.log, Scripted.here, Scripted.refusals = {}, [], set(), []
     Scripted.gate, Scripted.at_once, Scripted.most = None, 0, 0
 
 
@@ -205,8 +213,62 @@ async def test_nothing_goes_out_that_may_not(
     worker = DeliveryWorker(folder.parent, [one(needs_consent=needs_consent)], backoff=NOW)
     status = await worker.deliver_once(folder, "a", tries=1)
     assert detail in status.detail
-    assert status.state in ("failed", "retrying")
+    assert status.state == ("retrying" if manifest.get("life") == "recording" else "held")
+    assert status.next_try is None or status.state == "retrying"
     assert Scripted.log == []
+
+
+async def test_holding_recalls_what_is_under_way(make_recording: Any) -> None:
+    folder = make_recording()
+    Scripted.gate = asyncio.Event()
+    worker = DeliveryWorker(folder.parent, [one()], backoff=NOW)
+    await worker.start()
+    worker.submit(folder, "a")
+    await until(lambda: Scripted.log)
+    Recording.open(folder).update(life=Life.HELD, held={"by": "Ada"})
+    Scripted.refusals = [TargetError(ErrorKind.RETRY, "The network is gone.")]
+    await worker.hold(folder, by="Ada")
+    await until(lambda: worker.statuses()[0].state == "held")
+    assert [verb for _, verb, _ in Scripted.log] == ["send", "withdraw", "withdraw"]
+    assert Scripted.here == set()
+    await worker.stop()
+    # Held it stays, also for the next daemon, until it is released.
+    Scripted.gate = None
+    again = DeliveryWorker(folder.parent, [one()], backoff=NOW)
+    await again.start()
+    await until(lambda: again.statuses()[0].state == "held")
+    Recording.open(folder).update(life=Life.READY, held=None)
+    await again.release(folder, by="Ada")
+    await until(lambda: again.statuses()[0].state == "verified")
+    assert [verb for _, verb, _ in Scripted.log[3:]] == ["verify", "send", "verify"]
+    told = json.loads((folder / "deliveries/a.json").read_text())["history"]
+    assert [(one["what"], one["by"]) for one in told if one["by"]] == [
+        ("held", "Ada"), ("released", "Ada"),
+    ]  # fmt: skip
+    await again.stop()
+
+
+async def test_a_withdrawal_is_asked_for_until_it_is_done(make_recording: Any) -> None:
+    folder = make_recording()
+    worker = DeliveryWorker(folder.parent, [one()], backoff=NOW)
+    await worker.start()
+    worker.submit(folder, "a")
+    await until(lambda: worker.statuses()[0].state == "verified")
+    Scripted.refusals = [
+        TargetError(ErrorKind.RETRY, "The network is gone."),
+        TargetError(ErrorKind.PERMANENT, "This platform deletes nothing.", "Delete it by hand."),
+    ]
+    assert (await worker.ask_back(folder, "a", by="Ada")).state == "withdrawing"
+    await until(lambda: worker.statuses()[0].state == "failed")
+    assert worker.statuses()[0].remedy == "Delete it by hand."
+    assert worker.retry("rec0001.a").state == "withdrawing"
+    await until(lambda: worker.statuses()[0].state == "withdrawn")
+    assert Scripted.here == set()
+    # Withdrawn it stays, unless a person publishes it again.
+    assert worker.submit(folder, "a").state == "withdrawn"
+    worker.submit(folder, "a", again=True)
+    await until(lambda: worker.statuses()[0].state == "verified")
+    await worker.stop()
 
 
 async def test_one_process_at_a_time(make_recording: Any) -> None:

@@ -12,6 +12,11 @@ export interface Alarm {
   subject: string;
 }
 
+export interface Captions {
+  name: string;
+  language: string;
+}
+
 export interface Chapter {
   start_s: number;
   kind: string;
@@ -41,7 +46,7 @@ export interface DeliveryView {
   id: string;
   recording: string;
   target: string;
-  state: "waiting" | "sending" | "verifying" | "verified" | "retrying" | "failed" | "withdrawn";
+  state: "waiting" | "sending" | "verifying" | "verified" | "retrying" | "failed" | "held" | "withdrawing" | "withdrawn";
   attempts: number;
   sent_bytes: number;
   total_bytes: number;
@@ -72,7 +77,7 @@ export interface End {
 }
 
 export interface Event {
-  kind: "session" | "device" | "sources" | "levels" | "alarms" | "delivery" | "recording" | "step";
+  kind: "session" | "device" | "sources" | "levels" | "alarms" | "delivery" | "recording" | "step" | "timetable" | "help";
   data: Record<string, unknown>;
 }
 
@@ -81,6 +86,22 @@ export interface Extend {
 }
 
 export type Health = "connecting" | "online" | "degraded" | "offline";
+
+export interface Heat {
+  bucket_s: number;
+  least: number;
+  counts: number[];
+}
+
+export interface HelpView {
+  state: "none" | "called" | "answered";
+  phone: string;
+  at: string | null;
+  by: string;
+  note: string;
+}
+
+export type Kind = "lecture" | "small" | "track" | "framed" | "audio" | "captions" | "transcript" | "chapters" | "slides" | "slide" | "poster" | "preview" | "metadata" | "offline" | "link" | "draft";
 
 export interface Login {
   pin?: string | null;
@@ -98,6 +119,27 @@ export interface Me {
   languages: string[];
   sign: Sign;
   pages: string;
+}
+
+export interface NewNote {
+  at_s: number;
+  text?: string;
+}
+
+export interface Note {
+  id: string;
+  at_s: number;
+  text: string;
+  made: string;
+  changed: string;
+}
+
+export interface NoteText {
+  text: string;
+}
+
+export interface Place {
+  at_s: number;
 }
 
 export type Power = "unknown" | "off" | "warming" | "on" | "cooling";
@@ -119,6 +161,9 @@ export interface Problem {
 export interface ProductFile {
   name: string;
   bytes: number;
+  kind: Kind;
+  language: string | null;
+  media_type: string;
 }
 
 export interface RecordingDetail {
@@ -134,11 +179,22 @@ export interface RecordingDetail {
   error: string | null;
   course: string | null;
   lecturer: string | null;
+  language: string | null;
   ended: string | null;
   lecture_s: number | null;
   chapters: Chapter[];
+  streams: ReviewStream[];
+  sound: string | null;
+  captions: Captions[];
+  slides: string | null;
+  poster: string | null;
+  silences: Silence[];
   products: ProductFile[];
   measured: Record<string, unknown>;
+  may_note: boolean;
+  may_edit: boolean;
+  visibility: Visibility | null;
+  held: Record<string, unknown> | null;
 }
 
 export interface RecordingView {
@@ -152,6 +208,29 @@ export interface RecordingView {
   lecture: boolean;
   bytes: number;
   error: string | null;
+}
+
+export interface RecordingVisibility {
+  visibility: Visibility;
+}
+
+export interface ReviewLink {
+  path: string;
+}
+
+export interface ReviewLinkRequest {
+  whole_course?: boolean;
+}
+
+export interface ReviewNotes {
+  notes: Note[];
+  place_s: number | null;
+  own: boolean;
+}
+
+export interface ReviewStream {
+  name: string;
+  role: "slides" | "presenter" | "audience";
 }
 
 export interface RoomView {
@@ -168,6 +247,8 @@ export interface RoomView {
   scenes: string[];
   scene_names: Record<string, string>;
   layouts: string[];
+  timetable: TimetableView | null;
+  help: HelpView;
 }
 
 export type SessionState = "planned" | "preparing" | "live" | "paused" | "ending" | "ended";
@@ -176,6 +257,9 @@ export interface SessionView {
   id: string;
   state: SessionState;
   title: string;
+  course: string | null;
+  lecturer: string | null;
+  slot: string | null;
   started: string;
   planned_end: string | null;
   ended: string | null;
@@ -200,6 +284,21 @@ export interface Sign {
   recording_state: string;
   elapsed_s: number;
   now: string;
+}
+
+export interface Silence {
+  from_s: number;
+  to_s: number;
+}
+
+export interface SlotView {
+  id: string;
+  title: string;
+  course: string | null;
+  lecturer: string | null;
+  starts: string;
+  ends: string;
+  state: "later" | "due" | "now" | "started" | "skipped" | "over";
 }
 
 export interface SourceView {
@@ -229,9 +328,28 @@ export interface StepResult {
   remedy: string;
 }
 
+export interface TimetableView {
+  start: "ask" | "start" | "never";
+  stop: "ask" | "stop" | "never";
+  extend: "shorten" | "ask" | "allow";
+  gap_minutes: number;
+  current: SlotView | null;
+  next: SlotView | null;
+  today: SlotView[];
+  updated: string | null;
+  error: string;
+  remedy: string;
+}
+
 export interface Traffic {
   time: string;
   direction: "out" | "in" | "note";
   data: string;
   text: string;
 }
+
+export interface ViewedBuckets {
+  buckets: number[];
+}
+
+export type Visibility = "nobody" | "course" | "campus" | "public";
