@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from controller.adopt import restore
+from controller.afterwards import Afterwards
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
 from controller.events import EventBus
 from controller.health import AlarmBoard, device_words, journal_damaged
+from controller.helpdesk import HelpDesk
 from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
 from controller.notes import Notes
 from controller.outbox import Outbox
-from controller.session import Session, new_session, now_utc
+from controller.session import Session, now_utc
 from controller.state import (
     Actor,
     Alarm,
@@ -37,10 +39,11 @@ from controller.state import (
     SessionView,
     StepResult,
 )
+from controller.timetable import Timetable
 from controller.upkeep import Upkeep
 from controller.views import picture, recording_view
 from devices.model import CommandResult, DeviceState, Value
-from recorder.recording import Layout, RecordingError, boot_id, find, list_recordings
+from recorder.recording import Layout, RecordingError, find, list_recordings
 
 if TYPE_CHECKING:
     from devices.manager import DeviceManager
@@ -82,6 +85,9 @@ class Classroom:
             publish=self.publish_event,
         )
         self._upkeep = Upkeep(config, self._lesson)
+        self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
+        self.timetable = Timetable(config, self._lesson, self.publish_event)
+        self.help = HelpDesk(config, self._lesson.register, self.publish_event, self.view)
 
     # The room's life
 
@@ -91,11 +97,15 @@ class Classroom:
         if self.journal.damaged is not None:
             self.alarms.set("journal.damaged", journal_damaged(self.journal.damaged.name))
         await restore(self._lesson)
+        await self.timetable.start()
         self._upkeep.start()
+        await self._production.start()
 
     async def stop(self) -> None:
         """Stop controlling. Recorders go on; the next controller adopts them."""
+        await self._production.stop()
         await self._upkeep.stop()
+        await self.timetable.stop()
         await self._lesson.stop()
         await self.journal.close()
         self.events.close()
@@ -143,6 +153,8 @@ class Classroom:
             scenes=[scene.id for scene in self.config.scenes],
             scene_names={scene.id: scene.name for scene in self.config.scenes if scene.name},
             layouts=[layout.value for layout in Layout],
+            timetable=self.timetable.view(),
+            help=self.help.view(),
         )
 
     def recordings(self) -> list[RecordingView]:
@@ -150,7 +162,7 @@ class Classroom:
         views: list[RecordingView] = []
         for recording in list_recordings(self.config.storage.recordings):
             try:
-                views.append(recording_view(recording))
+                views.append(self._production.shown(recording_view(recording)))
             except (RecordingError, OSError):
                 continue  # deleted while it was listed
         return views
@@ -158,7 +170,8 @@ class Classroom:
     def recording(self, recording: str) -> RecordingView:
         """One recording; `unknown_recording` (404). Reads the disk: call it in a thread."""
         try:
-            return recording_view(find(self.config.storage.recordings, recording))
+            found = find(self.config.storage.recordings, recording)
+            return self._production.shown(recording_view(found))
         except (RecordingError, OSError):
             raise _unknown_recording(recording) from None
 
@@ -196,16 +209,15 @@ class Classroom:
         course: str | None = None,
         lecturer: str | None = None,
         minutes: float | None = None,
+        slot: str | None = None,
         scene: str = "start",
     ) -> SessionView:
-        """Start a class; when one is on already, that one is returned."""
-        begun = new_session(
-            title=title or course or self.config.room.name,
-            course=course,
-            lecturer=lecturer,
-            minutes=self.config.session.minutes if minutes is None else minutes,
-            layout=self.config.recording.layout,
-            boot_id=boot_id(),
+        """Start a class; when one is on already, that one is returned.
+
+        `slot`: a class of the timetable, "" for none of it; see `Timetable.planned`.
+        """
+        begun = self.timetable.planned(
+            slot, title=title, course=course, lecturer=lecturer, minutes=minutes
         )
         if scene != "start" and self.config.scene(scene) is None:
             raise _unknown_scene(scene)
@@ -221,13 +233,13 @@ class Classroom:
         await self._lesson.capture.wait_prepared()
         return await self._change(actor, "resume", lambda session: session.resumed())
 
-    async def extend(self, actor: Actor, minutes: float) -> SessionView:
-        """The class lasts longer."""
+    async def extend(self, actor: Actor, minutes: float, *, force: bool = False) -> SessionView:
+        """The class lasts longer; `next_class` (409) when it may not, unless it is forced."""
         shown = await self._change(
             actor,
             "extend",
-            lambda session: session.extended(minutes, now_utc()),
-            {"minutes": minutes},
+            lambda session: self.timetable.extended(session, minutes, force=force),
+            {"minutes": minutes} | ({"force": True} if force else {}),
         )
         await self._lesson.capture.mark("extend", {"minutes": minutes})
         return shown

@@ -311,4 +311,10 @@ def _anchored(config: RoomConfig, folder: Path) -> RoomConfig:
     profiles = config.profiles.model_copy(
         update={"paths": [folder / path.expanduser() for path in config.profiles.paths]}
     )
-    return config.model_copy(update={"storage": storage, "profiles": profiles})
+    timetable = config.timetable
+    if timetable is not None and not timetable.remote:
+        place = str(folder / Path(timetable.url).expanduser())
+        timetable = timetable.model_copy(update={"url": place})
+    return config.model_copy(
+        update={"storage": storage, "profiles": profiles, "timetable": timetable}
+    )

@@ -80,7 +80,7 @@ class Recorders:
             raise ClassroomError("disk_full", words.text, words.remedy, 507)
 
         def make() -> Recording:
-            return create(
+            recording = create(
                 config.storage.recordings,
                 session=session.id,
                 room=config.room.id,
@@ -92,6 +92,9 @@ class Recorders:
                 lecturer=session.lecturer,
                 language=config.room.languages[0],
             )
+            if session.slot is not None:
+                recording.update(**session.slot.manifest())
+            return recording
 
         try:
             recording = await asyncio.to_thread(make)
@@ -114,6 +117,11 @@ class Recorders:
         self._by_session[session.id] = supervisor
         supervisor.start()
         return supervisor
+
+    @property
+    def busy(self) -> bool:
+        """A recorder is at work."""
+        return bool(self._by_session)
 
     def forget(self, session: str, supervisor: RecorderSupervisor) -> None:
         """Its recording is finished; a later one of the same class stays."""

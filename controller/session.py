@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from controller.errors import ClassroomError
+from controller.slot import Slot
 from controller.state import SessionState
 from recorder.recording import Layout
 
@@ -34,7 +35,8 @@ class Session(BaseModel):
 
     `boot_id` and `boottime` anchor the press of the button. `recording` and `folder` name what is
     being recorded, `recording_error` why nothing is. `before_end` is the state that an undone End
-    returns to. `open` stays true until the lecture is finished and handed to deliveries.
+    returns to; `slot` is the class of the timetable that this is. `open` stays true until the
+    lecture is finished and handed to deliveries.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +46,7 @@ class Session(BaseModel):
     title: str
     course: str | None = None
     lecturer: str | None = None
+    slot: Slot | None = None
     started: datetime
     boot_id: str
     boottime: float

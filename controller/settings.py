@@ -6,11 +6,12 @@ Every key is described in docs/configuration.md and stands in docs/room.example.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
@@ -34,7 +35,17 @@ def _is_zone(name: str) -> str:
     return name
 
 
+def _is_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"this is no regular expression ({error})") from None
+    return text
+
+
 SecretRef = Annotated[str, AfterValidator(_is_reference)]
+ProductionStep = Literal["align", "analyse", "render", "caption", "draft", "package"]
+Pattern = Annotated[str, AfterValidator(_is_pattern), Field(max_length=500)]
 
 
 class _Table(BaseModel):
@@ -121,16 +132,101 @@ class RecordingSection(_Table):
         )
 
 
+class DraftsSection(_Table):
+    """`[production.drafts]`: an OpenAI-compatible endpoint (`url` ends in `/v1`) drafts texts.
+
+    What it writes is marked as a draft that the lecturer has to approve.
+    """
+
+    url: str = Field(pattern=r"^https?://\S+$")
+    model: str = Field(min_length=1)
+    secret: SecretRef | None = None
+    kinds: list[Literal["summary", "quiz"]] = ["summary", "quiz"]
+    timeout_s: float = Field(120.0, gt=0, le=3600)
+
+
 class ProductionSection(_Table):
-    """`[production]`: where lectures are worked on after class."""
+    """`[production]`: what is made of a lecture during and after class, and by whom.
+
+    `captions` is the folder of a speech model; `languages` those that are spoken and shown (the
+    room's without it); `steps` those that are wanted. `follow`: slides and speech are understood
+    during class. `during_class`: whether work on earlier lectures goes on beside a class
+    (`auto`: on a machine with room). Deliveries wait for production up to `wait_minutes`, unless
+    `before_delivery`. `nice`: 0 (as urgent as the rest) to 19.
+    """
 
     engine: Literal["local", "ray"] = "local"
+    enabled: bool = True
+    steps: list[ProductionStep] | None = None
+    languages: list[str] = Field(default_factory=list)
+    captions: Path | None = None
+    follow: bool = True
+    during_class: Literal["auto", "always", "never"] = "auto"
+    before_delivery: bool = False
+    wait_minutes: float = Field(240.0, ge=0, le=7 * 24 * 60)
+    nice: int = Field(15, ge=0, le=19)
+    drafts: DraftsSection | None = None
 
 
 class TimetableSection(_Table):
-    """`[timetable]`: an iCal address or file."""
+    """`[timetable]`: an iCal address or file, and what follows from it.
 
-    url: str
+    `start`: a class begins when someone presses (`ask`), by itself (`start`), or the timetable is
+    only shown (`never`). `stop`: its end is as `[session] overtime` says (`ask`), comes by itself
+    at the planned time (`stop`), or never by itself. `extend`: what an extension into the next
+    class becomes. `early_minutes`: how long before its time Start takes the planned class;
+    `gap_minutes` are kept free before the next one. `location` and `ignore` choose events;
+    `title`, `course` and `lecturer` find these in an event's summary and description.
+    """
+
+    url: str = Field(min_length=1)
+    user: str | None = None
+    secret: SecretRef | None = None
+    refresh_minutes: float = Field(15.0, ge=0.1, le=24 * 60)
+    start: Literal["ask", "start", "never"] = "ask"
+    stop: Literal["ask", "stop", "never"] = "ask"
+    extend: Literal["shorten", "ask", "allow"] = "shorten"
+    early_minutes: float = Field(15.0, ge=0, le=240)
+    gap_minutes: float = Field(0.0, ge=0, le=60)
+    location: Pattern | None = None
+    ignore: Pattern | None = None
+    title: Pattern | None = None
+    course: Pattern | None = None
+    lecturer: Pattern | None = None
+
+    @property
+    def remote(self) -> bool:
+        """It is fetched from a server."""
+        return self.url.startswith(("http://", "https://", "webcal://", "webcals://"))
+
+    @property
+    def address(self) -> str:
+        """The address as HTTP knows it."""
+        return re.sub(r"^webcals?://", "https://", self.url)
+
+    @field_validator("url")
+    @classmethod
+    def _known_place(cls, url: str) -> str:
+        scheme = re.match(r"^([a-z]+)://", url)
+        if scheme and scheme[1] not in {"http", "https", "webcal", "webcals"}:
+            raise ValueError(f"a calendar is not read from {scheme[1]}://")
+        if scheme and "@" in url.partition("://")[2].partition("/")[0]:
+            raise ValueError("a password is never written here; use user and secret")
+        return url.removeprefix("file:")
+
+
+class HelpSection(_Table):
+    """`[help]`: whom the panel's help button reaches beside the technician's page.
+
+    `phone` stands on the panel. `webhook` gets a JSON text; `email` a message through `smtp`.
+    """
+
+    phone: str = Field("", max_length=60)
+    webhook: str | None = Field(None, pattern=r"^https?://\S+$")
+    webhook_secret: SecretRef | None = None
+    email: list[str] = Field(default_factory=list)
+    smtp: str = Field("localhost:25", pattern=r"^[A-Za-z0-9_.\-\[\]:]+:\d{1,5}$")
+    sender: str = "classroomd@localhost"
 
 
 class BrokerAccount(_Table):
@@ -241,6 +337,7 @@ class RoomConfig(_Table):
     production: ProductionSection = ProductionSection()
     publish: list[TargetConfig] = Field(default_factory=list)
     timetable: TimetableSection | None = None
+    help: HelpSection = HelpSection()
     mqtt: MqttSection = MqttSection()
     osc: OscSection = OscSection()
     auth: AuthSettings = Field(default_factory=AuthSettings)

@@ -94,7 +94,9 @@ class Upkeep:
         policy = self._config.session
         now = now_utc()
         ends_at = None
-        if policy.overtime == "end" and session.planned_end is not None:
+        timetable = self._config.timetable if session.slot is not None else None
+        by_itself = policy.overtime == "end" and (timetable is None or timetable.stop != "never")
+        if by_itself and session.planned_end is not None:
             ends_at = session.planned_end + timedelta(minutes=policy.overtime_minutes)
         running = session.state is not SessionState.ENDING
         if running and ends_at is not None and now >= ends_at:

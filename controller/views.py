@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from controller.session import Session, now_utc
-from controller.state import RecordingView, SessionState, SessionView, SourceView, StepResult
+from controller.state import (
+    ProductionView,
+    RecordingView,
+    SessionState,
+    SessionView,
+    SourceView,
+    StepResult,
+)
 from controller.supervisor import RecorderSupervisor
+from recorder import production_state
 from recorder.recording import Life, Recording, SourceSpec
 
 PICTURE_OLD_S = 6.0
@@ -47,6 +55,9 @@ def session_view(
         id=session.id,
         state=session.state,
         title=session.title,
+        course=session.course,
+        lecturer=session.lecturer,
+        slot=session.slot.id if session.slot else None,
         started=session.started,
         planned_end=session.planned_end,
         ended=session.ended,
@@ -107,7 +118,15 @@ def recording_view(recording: Recording) -> RecordingView:
         lecture=manifest.life is not Life.RECORDING and recording.lecture.is_file(),
         bytes=recording.bytes(),
         error=manifest.error,
+        production=_production(recording.folder),
     )
+
+
+def _production(folder: Path) -> ProductionView | None:
+    state = production_state.load(folder)
+    if state is None:
+        return None
+    return ProductionView.model_validate(state.model_dump(include=set(ProductionView.model_fields)))
 
 
 def picture(folder: Path, source: str) -> bytes | None:
