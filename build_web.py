@@ -29,6 +29,7 @@ INPUTS = (
     "tablet.html",
     "board.html",
     "live.html",
+    "tablets.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

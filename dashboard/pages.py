@@ -20,6 +20,7 @@ PAGES = {
     "/tablet": "tablet.html",
     "/board": "board.html",
     "/live": "live.html",
+    "/tablets": "tablets.html",
 }
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
 """Files that keep their name from build to build, at the top."""

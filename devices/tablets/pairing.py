@@ -9,6 +9,7 @@ limited by address.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -103,6 +104,8 @@ class Pairing:
         self._hashes: dict[str, str] = {}
         self._by_hash: dict[str, str] = {}
         self.on_revoked: list[Callable[[Tablet], None]] = []
+        self.on_changed: list[Callable[[Tablet], None]] = []
+        """Told when a tablet has another name or seat."""
 
     async def load(self) -> None:
         """Reads the tablets that the store has."""
@@ -144,6 +147,10 @@ class Pairing:
                 return code
         return self._issue("student", minutes, session=session, endless=True)
 
+    def open_codes(self) -> list[Code]:
+        """The technician's codes that still pair something; join codes are not among them."""
+        return [code for code in self._live() if code.session is None and not code.used_up]
+
     def cancel(self, text: str) -> None:
         """Takes a code back."""
         self._codes.pop(_plain(text), None)
@@ -165,11 +172,12 @@ class Pairing:
             raise PairingError(
                 "unknown_code", "This code is not valid, or not any more. Ask for a new one."
             )
-        given = code.names.pop(0) if code.names else name.strip()[:60]
+        named = code.names.pop(0) if code.names else ""
+        given = named or name.strip()[:60]
         ident = secrets.token_hex(6)
         tablet = Tablet(
             id=ident,
-            seat=f"s{ident}",
+            seat=self._free_seat(named) or f"s{ident}",
             name=given or f"Guest {ident[:4]}",
             role=code.role,
             session=code.session,
@@ -195,11 +203,21 @@ class Pairing:
 
     async def rename(self, tablet: str, name: str) -> Tablet:
         """Gives the tablet another name."""
-        return await self._change(tablet, name=name.strip()[:60] or tablet)
+        return self._told(await self._change(tablet, name=name.strip()[:60] or tablet))
 
-    async def move(self, tablet: str, seat: str) -> Tablet:
-        """Puts the tablet at another seat (an identifier of the room's own choice)."""
-        return await self._change(tablet, seat=seat)
+    async def move(self, tablet: str, seat: str, *, swap: bool = False) -> Tablet:
+        """Puts the tablet at another seat (an identifier of the room's own choice).
+
+        `swap`: the tablet that has this seat gets the other's. Raises PairingError `seat_taken`
+        without: two tablets at a seat would overwrite each other's answers.
+        """
+        here = self.tablet(tablet)
+        there = next((t for t in self._tablets.values() if t.seat == seat and not t.revoked), here)
+        if there.id != here.id:
+            if not swap:
+                raise PairingError("seat_taken", f"{there.name} has this seat. Swap the two?")
+            self._told(await self._change(there.id, seat=here.seat))
+        return self._told(await self._change(tablet, seat=seat))
 
     async def revoke(self, tablet: str) -> Tablet:
         """Takes the pairing back, at once and for good."""
@@ -207,6 +225,14 @@ class Pairing:
         for told in self.on_revoked:
             told(changed)
         return changed
+
+    async def remove(self, tablet: str) -> None:
+        """Forgets a revoked tablet for good. Raises PairingError `not_revoked`."""
+        if not self.tablet(tablet).revoked:
+            raise PairingError("not_revoked", "This tablet is still paired. Revoke it first.")
+        self._by_hash.pop(self._hashes.pop(tablet), None)
+        del self._tablets[tablet]
+        await self._store.drop_tablets([tablet])
 
     async def heard(
         self, tablet: str, *, version: str | None = None, battery: int | None = None
@@ -251,6 +277,21 @@ class Pairing:
         self._tablets[tablet] = changed
         await self._store.keep_tablet(changed, self._hashes[tablet])
         return changed
+
+    def _free_seat(self, name: str) -> str:
+        """The seat called as the technician called the tablet; "" when it is taken.
+
+        A tablet that replaces a revoked one so takes its seat. Only the room's own tablets: a
+        student's name is no seat.
+        """
+        seat = "-".join(re.findall(r"[A-Za-z0-9]+", name))[:40]
+        taken = {tablet.seat for tablet in self._tablets.values() if not tablet.revoked}
+        return "" if seat in taken else seat
+
+    def _told(self, tablet: Tablet) -> Tablet:
+        for told in self.on_changed:
+            told(tablet)
+        return tablet
 
     def _learn(self, tablet: Tablet, digest: str) -> None:
         self._tablets[tablet.id] = tablet

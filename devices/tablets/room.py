@@ -60,6 +60,7 @@ class TabletRoom:
         self._views: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
         self.pairing.on_revoked.append(self._dismiss)
+        self.pairing.on_changed.append(self._changed)
 
     # --- life ----------------------------------------------------------------------------------
 
@@ -139,6 +140,13 @@ class TabletRoom:
     def _dismiss(self, tablet: Tablet) -> None:
         for member in [each for each in self.members if each.tablet.id == tablet.id]:
             member.close("revoked", "This device's pairing was taken back.")
+
+    def _changed(self, tablet: Tablet) -> None:
+        """Another name or seat: what is said from now on comes from there."""
+        for member in [each for each in self.members if each.tablet.id == tablet.id]:
+            member.tablet = tablet
+            if member.greeted:
+                self._greet(member, m.Hello(type="hello"))
 
     # --- what comes in -------------------------------------------------------------------------
 

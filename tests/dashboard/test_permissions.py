@@ -24,6 +24,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/icon.svg"): "everyone",
     ("GET", "/tablet"): "everyone",
     ("GET", "/board"): "everyone",
+    ("GET", "/tablets"): "everyone",
     ("GET", "/live"): "everyone",
     ("GET", "/tablet-sw.js"): "everyone",
     ("GET", "/tablet.webmanifest"): "everyone",
@@ -91,7 +92,9 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("DELETE", "/api/v1/tablets/decks/{deck}"): AccessRole.INSTRUCTOR,
     ("GET", "/metrics"): AccessRole.TECHNICIAN,
 }
+    ("GET", "/api/v1/tablets/codes"): AccessRole.TECHNICIAN,
 CALLERS = [None, *AccessRole]
+    ("DELETE", "/api/v1/tablets/{tablet}"): AccessRole.TECHNICIAN,
 ANONYMOUS_WRITES = {"/api/v1/login", "/api/v1/tablets/redeem"}
 
 

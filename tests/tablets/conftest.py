@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import json
+import subprocess
 import sys
-import uuid
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiomqtt
 import httpx
 import pytest
 import uvicorn
-import websockets
+from playwright.async_api import Browser, async_playwright
 
 from controller.broker import ManagedBroker
 from controller.settings import AuthSettings, UserSpec
@@ -25,64 +24,19 @@ from controller.tablet_store import TabletStore
 from controller.tablets import Tablets
 from dashboard.app import create_app
 from devices.tablets.access import BrokerAccess
-from devices.tablets.clock import room_ms
-from devices.tablets.member import Member
 from devices.tablets.mqtt import MqttTablets
-from devices.tablets.pairing import Paired, Tablet
-from devices.tablets.replica import Replica
 from devices.tablets.room import TabletRoom
 from devices.transports.mqtt import MqttLink
 
+sys.path.insert(0, str(Path(__file__).parent))
 
-class Listener(Member):
-    """A member in this process: replies of its replica go back to the room."""
-
-    def __init__(self, room: TabletRoom, tablet: Tablet) -> None:
-        super().__init__(tablet)
-        self.room, self.replica = room, Replica()
-        self.heard: list[dict[str, Any]] = []
-        self.closed: tuple[str, str] | None = None
-        self.deaf = False
-
-    def send(self, text: str) -> None:
-        if self.deaf or self.closed:
-            return
-        self.heard.append(json.loads(text))
-        for reply in self.replica.take(text):
-            self.later = asyncio.ensure_future(self.room.receive(self, json.dumps(reply)))
-
-    def close(self, code: str, reason: str) -> None:
-        self.closed = (code, reason)
-        self.room.members.discard(self)
-
-    async def say(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Says something; returns the acknowledgement or refusal."""
-        fields.setdefault("id", uuid.uuid4().hex)
-        if kind == "answer":
-            fields.setdefault("session", self.room.lesson.session if self.room.lesson else "")
-        await self.room.receive(self, json.dumps({"type": kind, **fields}))
-        for message in reversed(self.heard):
-            if message["type"] in ("saved", "refused") and message["id"] == fields["id"]:
-                return message
-        return self.heard[-1] if self.heard else {}
-
-    async def hello(self) -> None:
-        if self not in self.room.members:
-            self.room.join(self)
-        await self.room.receive(self, json.dumps(self.replica.hello()))
-
-    def last(self, kind: str) -> dict[str, Any]:
-        return next(m for m in reversed(self.heard) if m["type"] == kind)
-
-
-class Clock:
-    """The room's clock: the real one, and it may be put forward by hand."""
-
-    def __init__(self) -> None:
-        self.ahead = 0
-
-    def __call__(self) -> int:
-        return room_ms() + self.ahead
+from classroom_pages import CHROMIUM, Room
+from tablet_members import (
+    Clock,
+    Listener,
+    NativeTablet,
+    PageTablet,
+)
 
 
 @pytest.fixture
@@ -154,73 +108,6 @@ async def door(room: TabletRoom, broker: ManagedBroker) -> AsyncIterator[MqttTab
     yield door
     await door.stop()
     await link.stop()
-
-
-class NativeTablet:
-    """A tablet of its own over MQTT: connects, says hello, keeps a replica."""
-
-    def __init__(self, port: int, room: str, paired: Paired) -> None:
-        self.port, self.base, self.paired = port, f"classroom/{room}", paired
-        self.replica = Replica()
-        self.heard: list[dict[str, Any]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._client: aiomqtt.Client | None = None
-
-    @property
-    def own(self) -> str:
-        return f"{self.base}/tablets/{self.paired.tablet.id}"
-
-    def client(self, **other: Any) -> aiomqtt.Client:
-        ident = self.paired.tablet.id
-        fields = {"username": ident, "password": self.paired.credential, "identifier": ident}
-        will = aiomqtt.Will(f"{self.own}/presence", "offline", qos=1, retain=True)
-        return aiomqtt.Client(
-            "127.0.0.1",
-            self.port,
-            will=will,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            **(fields | other),
-        )
-
-    async def connect(self) -> None:
-        up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._run(up))
-        await up
-
-    async def _run(self, up: asyncio.Future[None]) -> None:
-        try:
-            async with self.client() as client:
-                self._client = client
-                for topic in ("class/log", "class/now"):
-                    await client.subscribe(f"{self.base}/{topic}", qos=1)
-                await client.subscribe(f"{self.own}/down", qos=1)
-                await self.put(self.replica.hello())
-                up.set_result(None)
-                async for message in client.messages:
-                    self.heard.append(json.loads(bytes(message.payload)))
-                    for reply in self.replica.take(bytes(message.payload)):
-                        await self.put(reply)
-        except Exception as error:
-            if not up.done():
-                up.set_exception(error)
-        finally:
-            self._client = None
-
-    @property
-    def connected(self) -> bool:
-        return self._client is not None
-
-    async def say(self, kind: str, **fields: Any) -> None:
-        await self.put({"type": kind, **fields})
-
-    async def put(self, message: dict[str, Any]) -> None:
-        assert self._client
-        await self._client.publish(f"{self.own}/up", json.dumps(message), qos=1)
-
-    async def close(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
 
 @pytest.fixture
@@ -320,51 +207,6 @@ async def web(
     await asyncio.wait_for(task, 20)
 
 
-class PageTablet:
-    """A tablet over the WebSocket, as the page is one: keeps a replica, answers gaps."""
-
-    def __init__(self, web: str, headers: dict[str, str], query: str = "") -> None:
-        self._address = f"ws://{web}/api/v1/tablets/socket{query}"
-        self._headers = headers
-        self.replica = Replica()
-        self.heard: list[dict[str, Any]] = []
-        self.socket: Any = None
-        self._task: asyncio.Task[None] | None = None
-
-    async def connect(self, **hello: Any) -> None:
-        self.socket = await websockets.connect(
-            self._address, additional_headers=self._headers, max_size=None
-        )
-        await self.put(self.replica.hello(**hello))
-        self._task = asyncio.create_task(self._listen())
-
-    async def _listen(self) -> None:
-        with contextlib.suppress(websockets.ConnectionClosed):
-            async for text in self.socket:
-                self.heard.append(json.loads(text))
-                for reply in self.replica.take(text):
-                    await self.put(reply)
-
-    async def put(self, message: dict[str, Any]) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def say(self, kind: str, **fields: Any) -> None:
-        await self.put({"type": kind, "id": uuid.uuid4().hex, **fields})
-
-    async def cut(self) -> None:
-        """The network goes away without a word."""
-        self.socket.transport.abort()
-        if self._task:
-            await self._task
-
-    async def close(self) -> None:
-        if self.socket:
-            await self.socket.close()
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-
 @pytest.fixture
 async def people(web: str) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
     """Signed-in clients by name, and `nobody`."""
@@ -403,3 +245,48 @@ async def page(
     yield take
     for tablet in made:
         await tablet.close()
+
+
+# --- in a browser ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One browser for all tests here; each connects to it from its own event loop."""
+    profile = tmp_path_factory.mktemp("chromium")
+    process = subprocess.Popen(
+        [
+            *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
+            "--host-resolver-rules=MAP room.test 127.0.0.1",
+            *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
+        ],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    told = profile / "DevToolsActivePort"
+    for _ in range(600):
+        if told.is_file() and told.read_text().strip():
+            break
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{told.read_text().splitlines()[0]}"
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+async def chromium(chromium_address: str) -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.connect_over_cdp(chromium_address)
+        yield browser
+        for context in browser.contexts[1:]:
+            await context.close()
+        await browser.close()
+
+
+@pytest.fixture
+async def here(web: str, chromium: Browser, tablets: Any) -> AsyncIterator[Room]:
+    room = Room(web, chromium, tablets)
+    yield room
+    for cable in room.cables:
+        await cable.remove()
+    assert not room.complaints

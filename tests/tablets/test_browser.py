@@ -2,211 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gzip
 import json
 import random
 import re
-import shutil
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from classroom_pages import DIST, Room, eventually, findings, needs_pages, pixels, stroke
+from playwright.async_api import expect
 
 from dashboard import pages
 from devices.tablets import ink
 
-DIST = pages.built()
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 BUDGET = 60 * 1024
-PATIENCE_MS = 30_000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
-    pytest.mark.skipif(not (DIST / "tablet.html").is_file(), reason="the pages are not built"),
-]
-
-
-expect.set_options(timeout=PATIENCE_MS)
-
-
-class Cable:
-    """A wire to the server that can be cut and mended."""
-
-    def __init__(self, web: str) -> None:
-        self._host, port = web.split(":")
-        self._port = int(port)
-        self._wires: set[asyncio.StreamWriter] = set()
-        self.whole = True
-        self.address = ""
-
-    async def lay(self) -> None:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
-        self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.whole:
-            writer.transport.abort()
-            return
-        with contextlib.suppress(OSError):
-            back, forth = await asyncio.open_connection(self._host, self._port)
-            ends = {writer, forth}
-            self._wires |= ends
-            try:
-                await asyncio.gather(_copy(reader, forth), _copy(back, writer))
-            finally:
-                self._wires -= ends
-                for end in ends:
-                    end.transport.abort()
-
-    def cut(self) -> None:
-        self.whole = False
-        for wire in list(self._wires):
-            wire.transport.abort()
-
-    def mend(self) -> None:
-        self.whole = True
-
-    async def remove(self) -> None:
-        self.cut()
-        self._server.close()
-        await self._server.wait_closed()
-
-
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-        while data := await source.read(65536):
-            target.write(data)
-            await target.drain()
-    with contextlib.suppress(OSError, RuntimeError):
-        target.write_eof()
-
-
-@pytest.fixture(scope="module")
-def chromium_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One browser for all tests here; each connects to it from its own event loop."""
-    profile = tmp_path_factory.mktemp("chromium")
-    process = subprocess.Popen(
-        [
-            *(str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
-        ],
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    told = profile / "DevToolsActivePort"
-    for _ in range(600):
-        if told.is_file() and told.read_text().strip():
-            break
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{told.read_text().splitlines()[0]}"
-    process.terminate()
-    process.wait(20)
-
-
-@pytest.fixture
-async def chromium(chromium_address: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.connect_over_cdp(chromium_address)
-        yield browser
-        for context in browser.contexts[1:]:
-            await context.close()
-        await browser.close()
-
-
-class Room:
-    """Opens pages in the room; each in a browser profile of its own, each on its own wire."""
-
-    def __init__(self, web: str, chromium: Browser, tablets: Any) -> None:
-        self.web, self.chromium, self.tablets = web, chromium, tablets
-        self.complaints: list[str] = []
-        self.cables: list[Cable] = []
-
-    async def _open(self, **options: Any) -> tuple[Page, Cable]:
-        cable = Cable(self.web)
-        await cable.lay()
-        self.cables.append(cable)
-        size = {"width": 1180, "height": 820}
-        context = await self.chromium.new_context(viewport=size, **options)
-        page = await context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        return page, cable
-
-    async def teacher(self) -> Page:
-        page, cable = await self._open()
-        login = {"pin": "2222"}
-        answer = await page.request.post(f"{cable.address}/api/v1/login", data=login)
-        assert answer.ok
-        await page.goto(f"{cable.address}/tablet?teach&lang=en")
-        await page.get_by_role("tablist").wait_for()
-        return page
-
-    async def board(self) -> Page:
-        page, cable = await self._open()
-        assert (await page.request.post(f"{cable.address}/api/v1/login", data={"pin": "2222"})).ok
-        await page.goto(f"{cable.address}/board?lang=en")
-        await page.locator(".board").wait_for()
-        return page
-
-    async def student(self, name: str, language: str = "en", **options: Any) -> tuple[Page, Cable]:
-        page, cable = await self._open(**options)
-        code = self.tablets.room.pairing.join_code("c1").text
-        await page.goto(f"{cable.address}/tablet?lang={language}#{code}")
-        await page.locator("input:not(.code)").fill(name)
-        await page.locator("button[type=submit]").click()
-        await page.locator(".tablet").wait_for()
-        return page, cable
-
-    @property
-    def lesson(self) -> Any:
-        return self.tablets.room.lesson
-
-    async def in_step(self, *opened: Page) -> None:
-        """Waits until every page holds exactly the state that the room has."""
-        for page in opened:
-            await eventually(lambda page=page: self._equals(page))
-
-    async def _equals(self, page: Page) -> bool:
-        return bool(await state_of(page) == json.loads(json.dumps(self.lesson.state)))
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
-async def state_of(page: Page) -> Any:
-    return await page.evaluate("() => lessonState()")
-
-
-@pytest.fixture
-async def here(web: str, chromium: Browser, tablets: Any) -> AsyncIterator[Room]:
-    room = Room(web, chromium, tablets)
-    yield room
-    for cable in room.cables:
-        await cable.remove()
-    assert not room.complaints
-
-
-async def stroke(page: Page, *, start: float = 0.2) -> None:
-    """Draws a line across the page with the mouse."""
-    box = await page.locator("canvas.live").bounding_box()
-    assert box
-    x, y, wide, high = box["x"], box["y"], box["width"], box["height"]
-    await page.mouse.move(x + start * wide, y + 0.3 * high)
-    await page.mouse.down()
-    for step in range(1, 20):
-        await page.mouse.move(x + (start + step * 0.02) * wide, y + (0.3 + step * 0.02) * high)
-    await page.mouse.up()
+pytestmark = needs_pages
 
 
 async def test_a_class_with_a_lecturer_a_board_and_five_tablets(here: Room, until: Any) -> None:
@@ -254,16 +66,7 @@ async def test_a_class_with_a_lecturer_a_board_and_five_tablets(here: Room, unti
 
     late, _ = await here.student("Late")
     await here.in_step(late, *everyone)
-    assert await _pixels(late) == await _pixels(students[0])
-
-
-async def _pixels(page: Page) -> str:
-    return await page.evaluate(
-        """async () => {
-          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          return document.querySelector(".sheet canvas").toDataURL();
-        }"""
-    )
+    assert await pixels(late) == await pixels(students[0])
 
 
 async def test_offline_answers_survive_a_reload_and_count_once(here: Room) -> None:
@@ -402,29 +205,22 @@ async def test_a_sheet_is_handed_in_and_shown(here: Room) -> None:
     await here.in_step(ada, board, teacher)
 
 
-async def _findings(page: Page) -> list[str]:
-    found = await Axe().run(
-        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
-    )
-    return [f"{v['id']}: {v['nodes'][0]['html'][:120]}" for v in found.response["violations"]]
-
-
 @pytest.mark.parametrize("language", ["en", "ar"])
 async def test_pages_can_be_used_by_everyone(here: Room, language: str) -> None:
     teacher, board = await here.teacher(), await here.board()
     page, cable = await here._open()
     await page.goto(f"{cable.address}/tablet?lang={language}")
     await page.locator("input.code").wait_for()
-    assert await _findings(page) == []
+    assert await findings(page) == []
     student, _ = await here.student("Ada", language)
     await teacher.get_by_role("tab", name="Ask").click()
     await teacher.get_by_label("Choices, one per line").fill("A\nB")
-    assert await _findings(teacher) == []
+    assert await findings(teacher) == []
     await teacher.get_by_role("button", name="Ask now").click()
     await student.get_by_label("A", exact=True).check()
     await expect(student.locator(".given")).to_have_attribute("data-state", "counted")
-    assert await _findings(student) == []
-    assert await _findings(board) == []
+    assert await findings(student) == []
+    assert await findings(board) == []
     if language == "ar":
         assert await student.evaluate("() => document.documentElement.dir") == "rtl"
         view = await student.locator(".view").bounding_box()

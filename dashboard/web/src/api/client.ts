@@ -30,7 +30,7 @@ async function call(method: string, path: string, body?: unknown): Promise<Respo
       credentials: "same-origin",
       cache: "no-store",
       signal: AbortSignal.timeout(TIMEOUT_MS),
-      ...(method === "POST" && {
+      ...(method !== "GET" && {
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body ?? {}),
       }),
@@ -62,6 +62,14 @@ export async function get<T>(path: string): Promise<T> {
 export async function post<T>(path: string, body?: unknown): Promise<T> {
   const answer = await call("POST", path, body);
   return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+export async function patch<T>(path: string, body: unknown): Promise<T> {
+  return (await (await call("PATCH", path, body)).json()) as T;
+}
+
+export async function remove(path: string): Promise<void> {
+  await call("DELETE", path);
 }
 
 /** A source's newest picture, or null when it sends none. */

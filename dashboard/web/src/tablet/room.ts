@@ -18,6 +18,7 @@ export interface Given {
 
 const PING_MS = 4000;
 const DEAD_MS = 9500;
+const PROVE_MS = 500;
 const CODES: Record<number, Link> = { 4401: "unpaired", 4403: "revoked" };
 
 export const link = signal<Link>("connecting");
@@ -64,12 +65,39 @@ export async function start(as: Role): Promise<void> {
   await outbox.open();
   recall();
   connect();
+  void feelBattery();
   setInterval(ping, PING_MS);
   addEventListener("online", hurry);
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") hurry();
-    ping();
+    if (document.visibilityState !== "visible") ping();
+    else if (link.peek() === "open") probe();
+    else hurry();
   });
+  addEventListener("pageshow", (event) => event.persisted && probe());
+}
+
+// --- this device --------------------------------------------------------------------------------
+
+/** What the technician reads: this build of the page, the browser, the system. */
+const DEVICE = (() => {
+  const build = /-([\w-]{8})\.js/.exec(import.meta.url)?.[1] ?? "";
+  const agent = navigator.userAgent;
+  const browser = /(?:Firefox|Edg|Chrome|Version)\/\d+/.exec(agent)?.[0] ?? "";
+  const system = /\(([^;)]*;[^;)]*)/.exec(agent)?.[1] ?? "";
+  return `page ${build} · ${browser} · ${system}`.slice(0, 60);
+})();
+
+let battery: number | null = null;
+
+const power = () => (battery === null ? {} : { battery });
+
+async function feelBattery(): Promise<void> {
+  type Battery = EventTarget & { level: number };
+  const { getBattery } = navigator as Navigator & { getBattery?: () => Promise<Battery> };
+  const found = await getBattery?.call(navigator).catch(() => null);
+  const read = () => (battery = found ? Math.round(found.level * 100) : null);
+  found?.addEventListener("levelchange", read);
+  read();
 }
 
 /** Tries at once, for instance after pairing. */
@@ -87,7 +115,7 @@ function connect(): void {
   socket = now;
   now.onopen = () => {
     heardAt = Date.now();
-    now.send(JSON.stringify({ type: "hello", v: 1, version: "page", ...replica.hello() }));
+    now.send(JSON.stringify({ type: "hello", v: 1, version: DEVICE, ...power(), ...replica.hello() }));
   };
   now.onmessage = (event: MessageEvent<string>) => {
     heardAt = Date.now();
@@ -109,16 +137,28 @@ function connect(): void {
 function ping(): void {
   if (socket?.readyState !== WebSocket.OPEN) return;
   if (Date.now() - heardAt > DEAD_MS) {
-    const dead = socket;
-    dead.onclose = dead.onmessage = null;
-    dead.close();
-    socket = null;
-    link.value = "away";
-    connect();
+    replace();
     return;
   }
   const visible = document.visibilityState === "visible";
-  socket.send(JSON.stringify({ type: "ping", t: performance.now(), visible }));
+  socket.send(JSON.stringify({ type: "ping", t: performance.now(), visible, ...power() }));
+}
+
+/** After standby a connection may only look open: it has a moment to prove itself. */
+function probe(): void {
+  const before = heardAt;
+  ping();
+  setTimeout(() => {
+    if (heardAt === before && link.peek() === "open") replace();
+  }, PROVE_MS);
+}
+
+function replace(): void {
+  if (socket) socket.onclose = socket.onmessage = null;
+  socket?.close();
+  socket = null;
+  link.value = "away";
+  connect();
 }
 
 function post(message: object): boolean {
