@@ -29,6 +29,7 @@ from dashboard.api import (
     live,
     login,
     recordings,
+    review,
     session,
     tablet_socket,
     tablets,
@@ -138,6 +139,7 @@ def create_app(
         session,
         devices,
         recordings,
+        review,
         deliveries,
         events,
         tablets,
@@ -178,7 +180,7 @@ class DeclaredRoute(NamedTuple):
 
     path: str
     method: str
-    role: AccessRole | Literal["everyone", "tablet"] | None
+    role: AccessRole | Literal["everyone", "tablet", "viewer"] | None
 
 
 def declared_routes(app: FastAPI) -> Iterator[DeclaredRoute]:
@@ -194,11 +196,14 @@ def declared_routes(app: FastAPI) -> Iterator[DeclaredRoute]:
             yield DeclaredRoute(path, "ANY", None)
 
 
-def _least(dependant: Dependant) -> AccessRole | Literal["everyone", "tablet"] | None:
+def _least(dependant: Dependant) -> AccessRole | Literal["everyone", "tablet", "viewer"] | None:
     for one in dependant.dependencies:
         role = getattr(one.call, "least_role", None)
-        if isinstance(role, AccessRole) or role in ("everyone", "tablet"):
+        if isinstance(role, AccessRole) or role in ("everyone", "tablet", "viewer"):
             return role
+        deeper = _least(one)
+        if deeper is not None:
+            return deeper
     return None
 
 

@@ -38,11 +38,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Identity(BaseModel):
-    """Someone who has shown who they are, and how."""
+    """Someone who has shown who they are, and how. `own`: by a name and password of their own."""
 
     name: str
     role: AccessRole
     by: Literal["cookie", "token", "local"]
+    own: bool = False
 
     @property
     def actor(self) -> Actor:
@@ -126,7 +127,8 @@ class Authenticator:
                 "Try again, or ask the technician for a new one.",
             )
         self.lockout.succeeded(caller)
-        return Identity(name=found, role=self._users[found][0], by="cookie")
+        own = name is not None
+        return Identity(name=found, role=self._users[found][0], by="cookie", own=own)
 
     def _find(self, name: str | None, secret: str) -> str | None:
         if name is not None and name not in self._users:
@@ -161,6 +163,7 @@ class Authenticator:
             "user": identity.name,
             "id": secrets.token_urlsafe(12),
             "proof": self._proof(identity.name),
+            "own": "yes" if identity.own else "",
         }
         flags: dict[str, Any] = {
             "httponly": True,
@@ -204,7 +207,8 @@ class Authenticator:
         if payload is None:
             return None
         name = payload["user"]
-        return Identity(name=name, role=self._users[name][0], by="cookie")
+        own = bool(payload["own"])
+        return Identity(name=name, role=self._users[name][0], by="cookie", own=own)
 
     def _payload(self, connection: HTTPConnection) -> dict[str, str] | None:
         cookie = connection.cookies.get(COOKIE)
@@ -214,7 +218,8 @@ class Authenticator:
             payload = self._sessions.loads(cookie, max_age=self._session_s)
             known = payload["user"] in self._users and payload["id"] not in self._revoked
             if known and hmac.compare_digest(payload["proof"], self._proof(payload["user"])):
-                return {"user": payload["user"], "id": payload["id"]}
+                own = str(payload.get("own", ""))
+                return {"user": payload["user"], "id": payload["id"], "own": own}
         except (BadData, KeyError, TypeError):
             pass
         return None
@@ -294,8 +299,11 @@ def guard_write(connection: HTTPConnection) -> None:
         )
 
 
-def declares(role: AccessRole | Literal["everyone", "tablet"]) -> Callable[[Any], Any]:
-    """Mark a dependency with the least role that it lets in; `tablet`: a paired tablet's own."""
+def declares(role: AccessRole | Literal["everyone", "tablet", "viewer"]) -> Callable[[Any], Any]:
+    """Mark a dependency with the least role that it lets in.
+
+    `tablet`: a paired tablet's own; `viewer`: whoever may see the recording in the address.
+    """
 
     def mark(dependency: Any) -> Any:
         dependency.least_role = role

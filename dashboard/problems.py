@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from controller.errors import ClassroomError
+from controller.journal import JournalError
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +106,15 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, ClassroomError)
         return respond(error.status, error.code, str(error.message), error.remedy)
 
+    async def on_journal(_: Request, error: Exception) -> JSONResponse:
+        log.error("the journal failed: %s", error)
+        return respond(
+            503,
+            "journal",
+            "The room cannot keep this now.",
+            "Try again. If it stays like this, the technician has to look at the disk.",
+        )
+
     async def on_validation(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         return respond(
@@ -128,6 +138,7 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(ProblemError, on_problem)
     app.add_exception_handler(ClassroomError, on_classroom)
+    app.add_exception_handler(JournalError, on_journal)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_crash)

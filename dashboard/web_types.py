@@ -20,6 +20,17 @@ from controller.state import (
     StepResult,
 )
 from dashboard.api.login import Login, Me
+from dashboard.api.review import (
+    Heat,
+    NewNote,
+    NoteText,
+    Place,
+    RecordingVisibility,
+    ReviewLink,
+    ReviewLinkRequest,
+    ReviewNotes,
+    ViewedBuckets,
+)
 from dashboard.api.session import End, Extend, SetLayout, Start
 from dashboard.presets import PresetPicture
 from dashboard.problems import Problem
@@ -31,17 +42,32 @@ ANSWERS: list[type[BaseModel]] = [
     CommandResult,
     DeliveryView,
     Event,
+    Heat,
     Me,
     PresetPicture,
     Problem,
     RecordingDetail,
     RecordingView,
+    RecordingVisibility,
+    ReviewLink,
+    ReviewNotes,
     RoomView,
     SessionView,
     StepResult,
     Traffic,
 ]
-QUESTIONS: list[type[BaseModel]] = [End, Extend, Login, SetLayout, Start]
+QUESTIONS: list[type[BaseModel]] = [
+    End,
+    Extend,
+    Login,
+    NewNote,
+    NoteText,
+    Place,
+    ReviewLinkRequest,
+    SetLayout,
+    Start,
+    ViewedBuckets,
+]
 TARGET = Path(__file__).parent / "web" / "src" / "api" / "types.ts"
 HEAD = "// Made by `python -m dashboard.web_types` from the API's models; do not edit.\n"
 PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean"}

@@ -97,7 +97,7 @@ async def live_now(
             httponly=True,
             samesite="lax",
             secure=request.url.scheme == "https",
-            path="/api/v1/live",
+            path="/api/v1",  # the recording of that class is watched by the same link
         )
     base = f"/api/v1/live/{one.id}"
     pictures = views(one.manifest)

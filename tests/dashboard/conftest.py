@@ -18,6 +18,7 @@ import uvicorn
 from controller.settings import AuthSettings, TokenSpec, UserSpec
 from controller.state import AccessRole
 from dashboard.app import create_app
+from dashboard.pages import LOOSE, PAGES
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -53,10 +54,9 @@ def room(tmp_path: Path) -> Any:
 def built_pages(tmp_path: Path) -> Path:
     pages = tmp_path / "pages"
     (pages / "assets").mkdir(parents=True)
-    (pages / "panel.html").write_text("<!doctype html><title>panel</title>")
-    (pages / "recordings.html").write_text("<!doctype html><title>recordings</title>")
-    for name in ("tablet.html", "board.html", "live.html", "tablet.webmanifest", "tablet-sw.js"):
-        (pages / name).write_text(f"<!doctype html><title>{name}</title>")
+    for name in {*PAGES.values(), *LOOSE}:
+        title = name.removesuffix(".html")
+        (pages / name).write_text(f"<!doctype html><title>{title}</title>")
     (pages / "icon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
     script = "let a=1;" * 300
     (pages / "assets" / "panel-abc.js").write_text(script)

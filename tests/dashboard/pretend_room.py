@@ -12,6 +12,8 @@ import numpy as np
 
 from controller.errors import ClassroomError
 from controller.events import EventBus
+from controller.journal import Journal
+from controller.notes import Notes
 from controller.state import (
     Actor,
     Alarm,
@@ -66,6 +68,18 @@ def _picture(text: str, hue: int, step: int) -> bytes:
     return bytes(cv2.imencode(".jpg", image)[1].tobytes())
 
 
+class OpenJournal(Journal):
+    """A journal that opens itself, so that a room in memory needs no start."""
+
+    async def write(self, change: Any) -> Any:
+        await self.open()
+        return await super().write(change)
+
+    async def read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        await self.open()
+        return await super().read(query, values)
+
+
 class PretendRoom:
     """Obeys at once. Tests set what devices and sources say and call `tell` to publish it."""
 
@@ -73,6 +87,8 @@ class PretendRoom:
         self.root = root
         self.state_folder = root.parent / "state"
         self.events = EventBus()
+        self.journal = OpenJournal(self.state_folder / "journal.sqlite")
+        self.notes = Notes(self.journal)
         self.session: SessionView | None = None
         self.calls: list[tuple[str, Actor, dict[str, Any]]] = []
         self.languages = languages or ["en", "fr", "es", "ar", "ru", "zh"]
@@ -160,7 +176,7 @@ class PretendRoom:
         raise ClassroomError("unknown_recording", f"There is no recording {recording!r}.", "", 404)
 
     def recording_folder(self, recording: str) -> Path:
-        return Path(self.recording(recording).folder)
+        return self.root / self.recording(recording).folder
 
     def picture(self, source: str) -> bytes | None:
         if self.session is None or self.session.state is not SessionState.LIVE:
@@ -389,7 +405,7 @@ class PretendRoom:
             started=manifest.started,
             duration_s=manifest.duration_s,
             life=manifest.life.value,
-            folder=str(recording.folder),
+            folder=recording.folder.name,
             lecture=recording.lecture.is_file(),
             bytes=recording.bytes(),
         )

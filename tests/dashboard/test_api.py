@@ -149,7 +149,9 @@ async def test_a_lecture_plays_from_any_place(connect: Connect, room: Any) -> No
         ("resume", 5.0),
         ("bookmark", 6.0),
     ]
-    assert shown["products"] == [{"name": "lecture.mp4", "bytes": len(content)}]
+    assert [(one["name"], one["bytes"], one["kind"]) for one in shown["products"]] == [
+        ("lecture.mp4", len(content), "lecture")
+    ]
     address = f"/api/v1/recordings/{recording.id}/products/lecture.mp4"
     whole = await student.get(address)
     assert whole.content == content
@@ -165,7 +167,7 @@ async def test_a_lecture_plays_from_any_place(connect: Connect, room: Any) -> No
 
 
 @pytest.mark.parametrize(
-    "name", ["../recording.json", "..%2Frecording.json", ".hidden", "%2Fetc%2Fpasswd", "link.mp4"]
+    "name", ["../recording.json", "..%2Frecording.json", ".hidden", "%2Fetc%2Fpasswd", "front.mp4"]
 )
 async def test_nothing_but_products_is_given_out(
     connect: Connect, room: Any, name: str, tmp_path: Path
@@ -173,7 +175,7 @@ async def test_nothing_but_products_is_given_out(
     recording = room.record("Optics", b"x")
     (recording.products / ".hidden").write_text("secret")
     (tmp_path / "secret").write_text("secret")
-    (recording.products / "link.mp4").symlink_to(tmp_path / "secret")
+    (recording.products / "front.mp4").symlink_to(tmp_path / "secret")
     answer = await connect(AccessRole.STUDENT).get(
         f"/api/v1/recordings/{recording.id}/products/{name}"
     )

@@ -83,6 +83,7 @@ export interface Event {
 
 export interface Extend {
   minutes: number;
+  force?: boolean;
 }
 
 export type Health = "connecting" | "online" | "degraded" | "offline";
@@ -166,6 +167,15 @@ export interface ProductFile {
   media_type: string;
 }
 
+export interface ProductionView {
+  state: "waiting" | "paused" | "working" | "done" | "failed";
+  step: string;
+  progress: number;
+  detail: string;
+  notices: string[];
+  next_try: string | null;
+}
+
 export interface RecordingDetail {
   id: string;
   session: string;
@@ -177,6 +187,7 @@ export interface RecordingDetail {
   lecture: boolean;
   bytes: number;
   error: string | null;
+  production: ProductionView | null;
   course: string | null;
   lecturer: string | null;
   language: string | null;
@@ -208,6 +219,7 @@ export interface RecordingView {
   lecture: boolean;
   bytes: number;
   error: string | null;
+  production: ProductionView | null;
 }
 
 export interface RecordingVisibility {
@@ -317,6 +329,7 @@ export interface Start {
   course?: string | null;
   lecturer?: string | null;
   minutes?: number | null;
+  slot?: string | null;
 }
 
 export interface StepResult {
