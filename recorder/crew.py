@@ -20,7 +20,7 @@ from recorder.sources.stream import Backoff
 log = logging.getLogger(__name__)
 
 PROGRAM_QUEUE, WATCH_QUEUE = 64 << 20, 4 << 20
-STUCK = 15.0
+STUCK = 8.0
 _WATCH_FACTS = ("silent", "black", "frozen")
 
 

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 OPEN_TIMEOUT = 8.0
-READ_TIMEOUT = 4.0
+# FFmpeg's RTSP reader notices at twice the time that it is given (measured), and a camera sends
+# many times a second; an HLS playlist brings nothing for as long as a segment lasts.
+READ_TIMEOUT = {"rtsp": 2.0, "rtsps": 2.0}
+SLOWER_READ_TIMEOUT, PLAYLIST_READ_TIMEOUT = 4.0, 25.0
 
 _STREAMS = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "file"})
 _CHILDREN = {
@@ -21,6 +24,7 @@ _CHILDREN = {
     "alsa": "recorder.sources.capture",
     "pulse": "recorder.sources.capture",
     "screen": "recorder.sources.capture",
+    "webrtc": "recorder.sources.shared",
 }
 # Taken off an address before it is opened: they are ours, not the camera's.
 _OWN = {
@@ -54,6 +58,13 @@ class Address:
     @property
     def live(self) -> bool:
         return self.scheme != "file"
+
+    @property
+    def read_timeout(self) -> float:
+        """Seconds without anything after which the connection is given up."""
+        if self.url.partition("?")[0].endswith(".m3u8"):
+            return PLAYLIST_READ_TIMEOUT
+        return READ_TIMEOUT.get(self.scheme, SLOWER_READ_TIMEOUT)
 
     @property
     def fast(self) -> bool:
@@ -149,18 +160,19 @@ def open_stream(
         url = with_credentials(url, read_secret(secret))
     options: dict[str, str] = {}
     timeout: tuple[float, float] | None = None
+    patience = address.read_timeout
     if address.live:
-        timeout = (OPEN_TIMEOUT, READ_TIMEOUT)
+        timeout = (OPEN_TIMEOUT, patience)
         # A description and the first key frame say nearly always all there is to know; looking
         # longer would cost seconds before the first packet.
         options = {"analyzeduration": "5000000" if patient else "100000", "fpsprobesize": "0"}
     if address.scheme in ("rtsp", "rtsps"):
         options |= {
             "rtsp_transport": address.own.get("transport", "tcp"),
-            "timeout": str(round(READ_TIMEOUT * 1e6)),
+            "timeout": str(round(patience * 1e6)),
         }
     elif address.live:
-        options["rw_timeout"] = str(round(READ_TIMEOUT * 1e6))
+        options["rw_timeout"] = str(round(patience * 1e6))
     try:
         return av.open(url, "r", options=options, timeout=timeout)
     except (OSError, av.error.FFmpegError) as error:  # the error's text holds the whole address

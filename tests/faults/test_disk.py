@@ -16,7 +16,6 @@ from recorder.salvage import verify
 
 SOURCES = ("presenter=test:presenter?size=320x180&fps=25", "microphone=test:speech")
 TRACKS = ("presenter", "microphone")
-AT_MOST = 1.0
 
 
 @pytest.fixture
@@ -33,17 +32,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_no_room_is_left(
     hold_class: Callable[..., Any],
     moment: Callable[..., Any],
-    lost: Callable[..., float],
+    strikes: Callable[..., Any],
     small_disk: Path,
     repeat: int,
 ) -> None:
     made = hold_class(*SOURCES, folder=small_disk)
     await made.start()
     await made.running(*TRACKS)
-    faults = []
+    struck = strikes(made, *TRACKS)
     for _ in range(repeat):
+        await struck.settled()
         await moment()
-        faults.append(class_time(made.recording.manifest))
+        struck.now("ENOSPC")
         handle = os.open(small_disk / "ballast", os.O_WRONLY | os.O_CREAT)
         with contextlib.suppress(OSError):
             while True:
@@ -52,19 +52,17 @@ async def test_no_room_is_left(
         await made.until(lambda: made.fact("disk_full"), "disk_full")
         (small_disk / "ballast").unlink()
         await made.until(lambda: made.fact("disk_full") is False, "room again")
-    await moment(1.0, 1.5)
+        await struck.over()
     await made.finish()
     assert made.recording.manifest.life is Life.READY
     assert verify(made.folder, decode=True).sound
-    for t in faults:
-        for track in TRACKS:
-            assert lost("ENOSPC", made.recording.track(track), t) <= AT_MOST, track
+    struck.judge()
 
 
 async def test_writes_fail(
     hold_class: Callable[..., Any],
     moment: Callable[..., Any],
-    lost: Callable[..., float],
+    strikes: Callable[..., Any],
     forgetful: Any,
     tmp_path: Path,
     repeat: int,
@@ -73,21 +71,20 @@ async def test_writes_fail(
     made.run_dir = tmp_path / "run"
     await made.start()
     await made.running(*TRACKS)
-    faults = []
+    struck = strikes(made, *TRACKS)
     for _ in range(repeat):
+        await struck.settled()
         await moment()
-        faults.append(class_time(made.recording.manifest))
+        struck.now("EIO")
         forgetful.fail(errno.EIO)
         await made.until(lambda: made.fact("disk_full"), "the failure")
         forgetful.fail()
         await made.until(lambda: made.fact("disk_full") is False, "writes again")
-    await moment(1.0, 1.5)
+        await struck.over()
     await made.finish()
     assert made.recording.manifest.life is Life.READY
     assert verify(made.folder, decode=True).sound
-    for t in faults:
-        for track in TRACKS:
-            assert lost("EIO", made.recording.track(track), t) <= AT_MOST, track
+    struck.judge()
 
 
 async def test_writes_are_slow(

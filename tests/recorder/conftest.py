@@ -34,13 +34,14 @@ CAMERA = Path(__file__).with_name("rtsp_camera.py")
 class Camera:
     """A camera process that can be killed, frozen, and started again on its port."""
 
-    def __init__(self, *options: str) -> None:
-        self.options = options
+    def __init__(self, *options: str, prefix: Sequence[str] = (), host: str = "127.0.0.1") -> None:
+        """`prefix` is what runs the camera elsewhere, as `ip netns exec NAME`."""
+        self.options, self.prefix, self.host = options, prefix, host
         self.port = 0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
-        command = ["/usr/bin/python3", str(CAMERA), "--port", str(self.port)]
+        command = [*self.prefix, "/usr/bin/python3", str(CAMERA), "--port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, *(options or self.options)], stdout=subprocess.PIPE
         )
@@ -49,7 +50,7 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/camera"
+        return f"rtsp://{self.host}:{self.port}/camera"
 
     def signal(self, number: int) -> None:
         assert self.process is not None
@@ -68,8 +69,8 @@ class Camera:
 def camera() -> Iterator[Callable[..., Camera]]:
     cameras: list[Camera] = []
 
-    def start(*options: str) -> Camera:
-        made = Camera(*options)
+    def start(*options: str, **where: Any) -> Camera:
+        made = Camera(*options, **where)
         cameras.append(made)
         made.start()
         return made

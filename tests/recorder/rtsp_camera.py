@@ -2,7 +2,7 @@
 
 Runs under the system's Python, which has the GStreamer bindings:
 `/usr/bin/python3 rtsp_camera.py [--port N] [--size 320x180] [--fps 25] [--gop 25] [--sound aac]
-[--login user:password]`. Prints one JSON line `{"port": N}` once it listens.
+[--login user:password] [--host ADDRESS]`. Prints one JSON line `{"port": N}` once it listens.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def protect(server: GstRtspServer.RTSPServer, factory: object, login: str) -> No
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", default="0")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--size", default="320x180")
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--gop", type=int, default=25)
@@ -60,7 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
+    server.set_address(options.host)
     server.set_service(options.port)
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(pipeline(options))

@@ -1,6 +1,5 @@
 import itertools
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,21 +134,6 @@ async def test_a_camera_that_is_killed_and_comes_back_in_another_size(
     assert gap["source"] == "presenter" and gap["to"] > gap["from"]
     times = [at for at, _ in tools.packets(made.recording.track("presenter"))]
     assert times == sorted(times)
-
-
-async def test_a_camera_that_freezes_is_noticed(
-    hold_class: Callable[..., Any], camera: Callable[..., Any]
-) -> None:
-    device = camera("--sound", "none")
-    made = hold_class(f"presenter={device.url}")
-    await made.start()
-    await made.running("presenter")
-    device.signal(signal.SIGSTOP)
-    await made.until(lambda: made.fact("source_lost", "presenter"), "the loss")
-    device.signal(signal.SIGCONT)
-    await made.say("retry")
-    await made.until(lambda: made.fact("source_lost", "presenter") is False, "its return")
-    await made.finish()
 
 
 async def test_a_login_is_used_and_never_written_down(
