@@ -180,6 +180,9 @@ steps = [
   {{ device = "projector", command = "power", value = false }},
 {screen_up}]
 
+[production]
+before_delivery = true
+
 [[publish]]
 id = "shelf"
 target = "folder"

@@ -308,6 +308,11 @@ def _anchored(config: RoomConfig, folder: Path) -> RoomConfig:
             "state": folder / config.storage.state.expanduser(),
         }
     )
+    production = config.production
+    if production.captions is not None:
+        model = folder / production.captions.expanduser()
+        production = production.model_copy(update={"captions": model})
+        config = config.model_copy(update={"production": production})
     profiles = config.profiles.model_copy(
         update={"paths": [folder / path.expanduser() for path in config.profiles.paths]}
     )

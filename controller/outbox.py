@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """The deliveries as the doors see them; `targets` are those of room.toml."""
+    """The deliveries as the doors see them; `targets` are those of room.toml.
+
+    `waits` is asked for each recording that is finished: True when it is submitted later.
+    """
 
     def __init__(
         self, worker: DeliveryWorker | None, targets: Sequence[TargetConfig], alarms: AlarmBoard
@@ -29,6 +32,7 @@ class Outbox:
         self._worker = worker
         self._targets = targets
         self._alarms = alarms
+        self.waits: Callable[[Path], bool] = lambda folder: False
 
     def views(self) -> list[DeliveryView]:
         """Every delivery that is known."""
@@ -41,6 +45,11 @@ class Outbox:
         return shown
 
     def hand_over(self, folder: Path) -> None:
+        """A recording is finished: it goes to its targets, now or when production is over."""
+        if not self.waits(folder):
+            self.submit(folder)
+
+    def submit(self, folder: Path) -> None:
         """Submit a finished recording to every target with `auto`; twice is once."""
         if self._worker is None:
             return

@@ -131,8 +131,22 @@ class DeliveryView(BaseModel):
     receipt: dict[str, Any] | None = None
 
 
+class ProductionView(BaseModel):
+    """What is made of a recording after class. `progress` (0 to 1) is that of the `step` at work.
+
+    `detail` says why the last try failed, `notices` what could not be made here.
+    """
+
+    state: Literal["waiting", "paused", "working", "done", "failed"]
+    step: str = ""
+    progress: float = 0.0
+    detail: str = ""
+    notices: list[str] = Field(default_factory=list)
+    next_try: datetime | None = None
+
+
 class RecordingView(BaseModel):
-    """One recording folder in a list."""
+    """One recording folder in a list. `production` is None when nobody asked for it."""
 
     id: str
     session: str
@@ -144,6 +158,7 @@ class RecordingView(BaseModel):
     lecture: bool
     bytes: int
     error: str | None = None
+    production: ProductionView | None = None
 
 
 class SlotView(BaseModel):

@@ -153,6 +153,10 @@ class Daemon:
             id = "hall"
             name = "Lecture hall"
             languages = ["en", "ar"]
+            [production]
+            enabled = false
+            follow = false
+
             [storage]
             recordings = {json.dumps(str(self.folder / "recordings"))}
             state = {json.dumps(str(self.folder / "state"))}

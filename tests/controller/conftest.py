@@ -149,6 +149,7 @@ def room_config(tmp_path: Path) -> Callable[..., RoomConfig]:
             "session": {"undo_s": 2},
             "sources": SOURCES,
             "recording": {"width": 320, "height": 180, "fps": 10, "encoder": "software"},
+            "production": {"enabled": False, "follow": False},
             "publish": [{"id": "archive", "target": "folder", "url": str(tmp_path / "archive")}],
         }
         return RoomConfig.model_validate(usual | sections)

@@ -194,6 +194,10 @@ class WholeRoom:
 [room]
 id = "e2e"
 name = "Test room"
+[production]
+enabled = false
+follow = false
+
 [storage]
 recordings = {json.dumps(str(self.recordings))}
 state = {json.dumps(str(self.folder / "state"))}
