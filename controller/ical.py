@@ -165,8 +165,7 @@ def _opencast(event: Any) -> dict[str, str]:
         if reader is None:
             continue
         try:
-            raw = str(getattr(one, "obj", one))
-            text = base64.b64decode(raw, validate=False).decode("utf-8")
+            text = base64.b64decode(one.to_ical()).decode("utf-8")
             told.update(reader(text))
         except (binascii.Error, ValueError, ElementTree.ParseError):
             continue

@@ -184,9 +184,10 @@ def new_session(
     minutes: float,
     layout: Layout,
     boot_id: str,
+    now: datetime | None = None,
 ) -> Session:
     """The class that begins now; `minutes` = 0 has no planned end."""
-    now = now_utc()
+    now = now or now_utc()
     if not 0 <= minutes <= 1440:
         raise ClassroomError(
             "bad_value",

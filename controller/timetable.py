@@ -173,6 +173,7 @@ class Timetable:
             minutes=self._config.session.minutes if minutes is None else minutes,
             layout=self._config.recording.layout,
             boot_id=boot_id(),
+            now=now,
         )
         if found is None:
             return self._before_next(begun, now) if minutes is None else begun
