@@ -15,6 +15,7 @@ import structlog
 
 from classroomd.places import PlaceError, RoomLock, control_socket, run_dir, secret_key
 from classroomd.server import ServerError, WebServer, listen
+from controller.broadcast import Broadcast
 from controller.broker import BrokerError, Login, ManagedBroker
 from controller.classroom import Classroom
 from controller.config import RoomConfig, SecretError, resolve_secret
@@ -166,7 +167,11 @@ class Daemon:
         )
         await tablets.start(self._classroom)
         keep.push_async_callback(tablets.stop)
-        await self._serve(tcp, tablets)
+        key = secret_key(config.storage.state)
+        broadcast = Broadcast(self._classroom, config.streaming, run_dir(config), key)
+        await broadcast.start()
+        keep.push_async_callback(broadcast.stop)
+        await self._serve(tcp, tablets, broadcast)
         await self._open_doors(mqtt)
 
     def _device_changed(self, state: DeviceState) -> None:
@@ -187,7 +192,13 @@ class Daemon:
                 Login(account.name, resolve_secret(account.secret), account.kind)
                 for account in mqtt.accounts
             ]
-            broker = ManagedBroker(run_dir(self.config), host=host, port=mqtt.port, logins=logins)
+            broker = ManagedBroker(
+                run_dir(self.config),
+                state=self.config.storage.state,
+                host=host,
+                port=mqtt.port,
+                logins=logins,
+            )
             host, port, username, password = await broker.start()
             self._exits.push_async_callback(broker.stop)
         link = MqttLink(
@@ -203,13 +214,16 @@ class Daemon:
         self._exits.push_async_callback(link.stop)
         return link
 
-    async def _serve(self, tcp: socket.socket, tablets: Tablets) -> None:
+    async def _serve(
+        self, tcp: socket.socket, tablets: Tablets, broadcast: Broadcast
+    ) -> None:
         config = self.config
         app = create_app(
             self.classroom,
             auth=config.auth,
             secret_key=secret_key(config.storage.state),
             students=tablets,
+            broadcast=broadcast,
         )
         self._server = WebServer(app, tcp, control_socket(config))
         await self._server.start()

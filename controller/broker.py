@@ -1,8 +1,8 @@
 """The room's own MQTT broker: a Mosquitto child with random credentials and tight limits.
 
-It keeps address and credentials in the run directory (0600), so that devices and tablets find it
-again after it, or the daemon, was restarted. Nobody is let in without a login; a device login
-cannot touch the room's own topics.
+It keeps address and credentials in the state folder (0600), so that devices and tablets find it
+again after it, the daemon or the machine was restarted. Nobody is let in without a login; a device
+login cannot touch the room's own topics.
 """
 
 from __future__ import annotations
@@ -54,11 +54,13 @@ class ManagedBroker:
         self,
         run_dir: Path,
         *,
+        state: Path | None = None,
         host: str = "127.0.0.1",
         port: int | None = None,
         logins: Iterable[Login] = (),
     ) -> None:
         self.folder = run_dir / "broker"
+        self.kept = state / "broker" if state else self.folder
         self.host = host
         self.port = port or 0
         self.restarts = 0
@@ -106,16 +108,17 @@ class ManagedBroker:
     def _prepare(self) -> None:
         """The folder, and the address and passwords of the last time if there was one."""
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
+            for folder in (self.folder, self.kept):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.chmod(0o700)
         except OSError as error:
             raise BrokerError(
-                f"the folder {self.folder} cannot be made ({error.strerror})."
-                " Give the daemon a run directory that it owns."
+                f"the folder {error.filename} cannot be made ({error.strerror})."
+                " Give the daemon a run directory and a state folder that it owns."
             ) from error
         kept: dict[str, object] = {}
         with suppress(OSError, ValueError):
-            kept = json.loads((self.folder / "login.json").read_text("utf-8"))
+            kept = json.loads((self.kept / "login.json").read_text("utf-8"))
 
         def password(name: str) -> str:
             value = kept.get(name)
@@ -133,7 +136,7 @@ class ManagedBroker:
             self._daemon.name: self._daemon.password,
             self.device.name: self.device.password,
         }
-        _write(self.folder / "login.json", json.dumps(kept))
+        _write(self.kept / "login.json", json.dumps(kept))
 
     async def _passwords(self, passwd: str) -> None:
         """The hashed password file; the plain ones never stand on a command line."""
@@ -154,8 +157,8 @@ class ManagedBroker:
         fresh.chmod(0o600)
         fresh.replace(self.folder / "passwords")
         _write(self.folder / "acl", _acl(logins))
-        if not (self.folder / TABLETS).exists():
-            _write(self.folder / TABLETS, json.dumps(no_logins()))
+        if not _has_logins(self.kept / TABLETS):
+            _write(self.kept / TABLETS, json.dumps(no_logins()))
         _write(self.folder / "mosquitto.conf", self._configuration())
 
     def _configuration(self) -> str:
@@ -177,7 +180,7 @@ class ManagedBroker:
                 "log_type error",
                 "log_type warning",
                 *(
-                    (f"plugin {plugin}", f"plugin_opt_config_file {self.folder / TABLETS}")
+                    (f"plugin {plugin}", f"plugin_opt_config_file {self.kept / TABLETS}")
                     if plugin
                     else ()
                 ),
@@ -304,6 +307,19 @@ def _write(path: Path, text: str) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     fresh.replace(path)
+
+
+def _has_logins(file: Path) -> bool:
+    """False when there are none; a file that a power cut damaged is set aside: nothing starts
+    with it, and native tablets ask for their login again."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        if isinstance(json.loads(file.read_text("utf-8"))["clients"], list):
+            return True
+    if not file.exists():
+        return False
+    _log.error("tablet_logins_damaged", file=str(file))
+    file.replace(file.with_name(f"{file.name}.damaged"))
+    return False
 
 
 def _program(name: str) -> str:

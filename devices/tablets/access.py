@@ -8,10 +8,17 @@ client id, so that nobody takes another's connection over. Commands go to
 
 from __future__ import annotations
 
+import asyncio
 import json
+import secrets
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any, Protocol
 
 CONTROL = "$CONTROL/dynamic-security/v1"
+ANSWERS = f"{CONTROL}/response"
+TRIES = 10
+ANSWER_S = 1.0
 CLASS_TOPICS = ("log", "now", "page")
 
 
@@ -21,6 +28,10 @@ class Publisher(Protocol):
     async def publish(
         self, topic: str, payload: str | bytes, *, qos: int = 1, retain: bool = False
     ) -> None: ...
+
+    def subscribe(
+        self, topic_filter: str, handler: Callable[[str, bytes], None]
+    ) -> Callable[[], None]: ...
 
 
 def topics(room: str, tablet: str) -> dict[str, str]:
@@ -87,6 +98,45 @@ class BrokerAccess:
     async def readmit(self, tablet: str) -> None:
         """Ends a suspension."""
         await self._command({"command": "enableClient", "username": tablet})
+
+    async def logins(self) -> dict[str, bool] | None:
+        """The logins that the broker has, and whether each may come in; None: it does not say."""
+        asked = secrets.token_hex(8)
+        told: asyncio.Future[dict[str, bool]] = asyncio.get_running_loop().create_future()
+
+        def hear(_: str, payload: bytes) -> None:
+            with suppress(ValueError, KeyError, TypeError):
+                for answer in json.loads(payload)["responses"]:
+                    if answer.get("correlationData") == asked and not told.done():
+                        listed = answer["data"]["clients"]
+                        told.set_result(
+                            {one["username"]: not one.get("disabled", False) for one in listed}
+                        )
+
+        end = self._publisher.subscribe(ANSWERS, hear)
+        question = {"command": "listClients", "verbose": True, "correlationData": asked}
+        try:
+            for _ in range(TRIES):
+                await self._command(question)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ANSWER_S):
+                        return await asyncio.shield(told)
+            return None
+        finally:
+            end()
+
+    async def settle(
+        self, valid: Callable[[], Collection[str]], suspended: Callable[[], Collection[str]]
+    ) -> None:
+        """Takes back what was revoked while the broker was away, and ends old suspensions.
+
+        Both are asked after the broker has answered: a tablet may be paired meanwhile.
+        """
+        for login, may_enter in (await self.logins() or {}).items():
+            if login not in valid():
+                await self.withdraw(login)
+            elif not may_enter and login not in suspended():
+                await self.readmit(login)
 
     async def _command(self, *commands: dict[str, Any]) -> None:
         await self._publisher.publish(CONTROL, json.dumps({"commands": commands}), qos=1)

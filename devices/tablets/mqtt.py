@@ -79,6 +79,7 @@ class MqttTablets:
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[Any]] = set()
         self._ends: list[Callable[[], None]] = []
+        self._suspended: set[str] = set()
 
     async def start(self) -> None:
         """Begins to listen."""
@@ -114,8 +115,14 @@ class MqttTablets:
 
     def _connected(self, connected: bool) -> None:
         """Tablets that were at the broker before the room say hello again."""
-        if connected:
-            self.put("class/now", text_of({"type": "here"}))
+        if not connected:
+            return
+        self.put("class/now", text_of({"type": "here"}))
+        if self._access:
+            self._later(self._access.settle(self._valid, lambda: self._suspended))
+
+    def _valid(self) -> set[str]:
+        return {tablet.id for tablet in self._room.pairing.tablets() if not tablet.revoked}
 
     def _heard(self, topic: str, payload: bytes) -> None:
         ident = topic.split("/")[-2]
@@ -174,8 +181,10 @@ class MqttTablets:
 
     async def _suspend(self, tablet: str) -> None:
         assert self._access
+        self._suspended.add(tablet)
         await self._access.suspend(tablet)
         await asyncio.sleep(SUSPENDED_S)
+        self._suspended.discard(tablet)
         await self._access.readmit(tablet)
 
     def _revoked(self, tablet: Tablet) -> None:

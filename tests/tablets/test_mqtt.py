@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
+import stat
+from pathlib import Path
 from typing import Any
 
 import aiomqtt
 import pytest
+from tablet_members import NativeTablet
+
+from controller.broker import ManagedBroker
+from devices.tablets.access import BrokerAccess
+from devices.tablets.mqtt import MqttTablets
+from devices.transports.mqtt import MqttLink
 
 PAGES = [
     {"id": f"p{n}", "kind": "image", "title": "", "url": None, "image": f"/{n}"} for n in "abc"
@@ -186,3 +196,102 @@ async def test_oversized_and_hostile_packets_change_nothing(
     await ada.say("ping", t=1.0)
     await until(lambda: any(m["type"] == "pong" for m in ada.heard))
     assert lesson.seq == before
+
+
+async def test_logins_outlive_the_machine(
+    lesson: Any, room: Any, tmp_path: Path, until: Any
+) -> None:
+    """After a reboot the run directory is empty: the port and the logins are still there."""
+
+    async def begin(boot: str) -> tuple[Any, Any, Any]:
+        broker = ManagedBroker(tmp_path / boot, state=tmp_path / "state")
+        if not broker.takes_tablets:
+            pytest.skip("mosquitto's dynamic security plugin is not installed")
+        link = MqttLink(*await broker.start(), client_id="daemon")
+        await link.start()
+        assert await link.wait_connected(30)
+        door = MqttTablets(room, link, BrokerAccess(link, room.room))
+        await door.start()
+        return broker, link, door
+
+    async def end(*parts: Any) -> None:
+        broker, link, door = parts
+        await door.stop()
+        await link.stop()
+        await broker.stop()
+
+    first = await begin("boot1")
+    pairing = room.pairing
+    tablets = []
+    for name in ("Ada", "Eve", "Bob"):
+        paired = await pairing.redeem(pairing.pair_set([name]).text, "127.0.0.1")
+        await first[2].grant(paired.tablet.id, paired.credential)
+        tablets.append(NativeTablet(first[0].port, room.room, paired))
+    ada, eve, bob = tablets
+    await ada.connect()
+    await until(lambda: ada.replica.ready)
+    await first[2]._access.suspend(bob.paired.tablet.id)
+    await end(*first)
+    await pairing.revoke(eve.paired.tablet.id)  # while the broker is away
+    second = await begin("boot2")
+    assert second[0].port == first[0].port
+    await until(lambda: not ada.connected)
+    await ada.connect()
+    await until(lambda: ada.replica.ready and ada.replica.seq == lesson.seq)
+    access = second[2]._access
+    valid = {ada.paired.tablet.id: True, bob.paired.tablet.id: True}
+
+    async def settled() -> None:
+        while await access.logins() != valid:  # noqa: ASYNC110 - the broker is asked
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(settled(), 30)
+    with pytest.raises(aiomqtt.MqttError):
+        await eve.connect()
+    await bob.connect()
+    await until(lambda: bob.replica.ready)
+    for tablet in tablets:
+        await tablet.close()
+    await end(*second)
+
+
+async def test_damaged_logins_do_not_keep_the_broker_from_starting(tmp_path: Path) -> None:
+    kept = tmp_path / "state" / "broker"
+    kept.mkdir(parents=True)
+    (kept / "tablets.json").write_bytes(b"\0" * 40)
+    broker = ManagedBroker(tmp_path / "run", state=tmp_path / "state")
+    await broker.start()
+    await broker.stop()
+    assert (kept / "tablets.json.damaged").read_bytes() == b"\0" * 40
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+
+
+async def test_answers_in_flight_when_the_broker_dies_count_once(
+    lesson: Any, native: Any, broker: Any, seat: Any, until: Any
+) -> None:
+    teacher = await seat("T", "lecturer")
+    await teacher.say("ask", questions=[{"id": "q", "kind": "number", "text": "?"}])
+    tablets = [await native(f"N{n}") for n in range(8)]
+    await until(lambda: all(tablet.replica.ready for tablet in tablets))
+
+    def saved(tablet: Any) -> bool:
+        return any(m["type"] == "saved" for m in tablet.heard)
+
+    async def insist(tablet: Any, number: int) -> None:
+        answer = {"id": f"a{number}", "session": "c1", "question": "q", "value": number}
+        while not saved(tablet):
+            with contextlib.suppress(aiomqtt.MqttError, AssertionError):
+                if not tablet.connected:
+                    await tablet.connect()
+                await tablet.say("answer", **answer)
+            await asyncio.sleep(0.05)
+
+    async def insist_all() -> None:
+        await asyncio.gather(*[insist(tablet, n) for n, tablet in enumerate(tablets)])
+
+    working = asyncio.create_task(insist_all())
+    await until(lambda: lesson.result("q")["answered"] >= 1)
+    os.kill(broker.pid, signal.SIGKILL)
+    await asyncio.wait_for(working, 60)
+    assert lesson.result("q")["counts"] == [(n, 1) for n in range(8)]
+    await until(lambda: all(tablet.replica.seq == lesson.seq for tablet in tablets))
