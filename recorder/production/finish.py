@@ -37,6 +37,7 @@ from recorder.recording import (
     sync_directory,
     write_durably,
 )
+from recorder.spans import CUT
 
 US = 1_000_000
 FACTS = "lecture.json"
@@ -102,9 +103,12 @@ class Timeline:
         return found
 
 
-def timeline(recording: Recording) -> Timeline:
-    """What the lecture keeps, from the markers and how long the class went."""
-    markers = recording.markers()
+def timeline(recording: Recording, *, uncut: bool = False) -> Timeline:
+    """What the lecture keeps, from the markers and how long the class went.
+
+    `uncut`: what it would keep if nothing had been cut out after class.
+    """
+    markers = [m for m in recording.markers() if not (uncut and m.kind == CUT)]
     ends = [marker.t for marker in markers]
     for source in recording.manifest.sources:
         spans = [

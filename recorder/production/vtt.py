@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _WIDTH = 42  # columns of a line; a wide character takes two
 _LINES = 2
+_CLOCK = r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3})"
+_TIMING = re.compile(rf"{_CLOCK}\s+-->\s+{_CLOCK}")
 _LONGEST_S, _SHORTEST_S = 7.0, 0.4
 
 
@@ -83,3 +86,22 @@ def vtt(cues: Sequence[Cue], language: str | None = None) -> str:
         text = "\n".join(safe(line) for line in cue.text.splitlines() if line.strip())
         lines += [str(number), f"{clock(cue.start)} --> {clock(end)}", text, ""]
     return "\n".join(lines)
+
+
+def read(text: str) -> list[Cue]:
+    """The cues of a WebVTT file; what is no cue (header, notes, styles) is left out."""
+    cues = []
+    for block in text.replace("\r\n", "\n").split("\n\n"):
+        lines = block.strip("\n").split("\n")
+        at = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
+        found = _TIMING.match(lines[at]) if at is not None else None
+        if at is None or found is None:
+            continue
+        told = "\n".join(lines[at + 1 :])
+        plain = told.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        cues.append(Cue(_seconds(*found.groups()[:4]), _seconds(*found.groups()[4:]), plain))
+    return cues
+
+
+def _seconds(hours: str | None, minutes: str, seconds: str, millis: str) -> float:
+    return int(hours or 0) * 3600 + int(minutes) * 60 + int(seconds) + int(millis) / 1000
