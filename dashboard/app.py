@@ -22,6 +22,7 @@ from controller.tablets import Tablets
 from dashboard import metrics, problems
 from dashboard import pages as built_pages
 from dashboard.api import (
+    calls,
     deliveries,
     devices,
     events,
@@ -33,6 +34,7 @@ from dashboard.api import (
     session,
     tablet_socket,
     tablets,
+    timetable,
     view,
 )
 from dashboard.auth import Authenticator, anyone
@@ -140,6 +142,8 @@ def create_app(
         devices,
         recordings,
         review,
+        timetable,
+        calls,
         deliveries,
         events,
         tablets,

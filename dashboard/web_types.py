@@ -19,6 +19,7 @@ from controller.state import (
     SessionView,
     StepResult,
 )
+from dashboard.api.calls import Call
 from dashboard.api.login import Login, Me
 from dashboard.api.review import (
     Heat,
@@ -32,6 +33,7 @@ from dashboard.api.review import (
     ViewedBuckets,
 )
 from dashboard.api.session import End, Extend, SetLayout, Start
+from dashboard.api.timetable import Skip
 from dashboard.presets import PresetPicture
 from dashboard.problems import Problem
 from dashboard.review import RecordingDetail
@@ -57,6 +59,7 @@ ANSWERS: list[type[BaseModel]] = [
     Traffic,
 ]
 QUESTIONS: list[type[BaseModel]] = [
+    Call,
     End,
     Extend,
     Login,
@@ -65,6 +68,7 @@ QUESTIONS: list[type[BaseModel]] = [
     Place,
     ReviewLinkRequest,
     SetLayout,
+    Skip,
     Start,
     ViewedBuckets,
 ]

@@ -16,18 +16,24 @@ Text = Annotated[str, Field(max_length=200)]
 
 
 class Start(BaseModel):
-    """How a class begins. Nothing is needed; `minutes` sets the planned end."""
+    """How a class begins. Nothing is needed; `minutes` sets the planned end.
+
+    `slot` names a class of the timetable, "" says that this is none of it. Without it, and when
+    nothing else is said, the class that the timetable has now is taken.
+    """
 
     title: Text | None = Field(None, examples=["Optics, lecture 3"])
     course: Text | None = Field(None, examples=["PHY-101"])
     lecturer: Text | None = None
     minutes: int | None = Field(None, ge=1, le=24 * 60)
+    slot: str | None = Field(None, max_length=300, examples=[""])
 
 
 class Extend(BaseModel):
-    """How much later the class ends."""
+    """How much later the class ends; `force` goes into the next class of the timetable."""
 
     minutes: int = Field(ge=1, le=240, examples=[5])
+    force: bool = False
 
 
 class SetLayout(BaseModel):
@@ -66,6 +72,7 @@ async def start(
         course=asked.course,
         lecturer=asked.lecturer,
         minutes=asked.minutes,
+        slot=asked.slot,
     )
 
 
@@ -84,7 +91,7 @@ async def resume(room: Room, identity: Instructor) -> SessionView:
 @router.post("/extend")
 async def extend(room: Room, identity: Instructor, body: Extend) -> SessionView:
     """Move the planned end."""
-    return await room.extend(identity.actor, body.minutes)
+    return await room.extend(identity.actor, body.minutes, force=body.force)
 
 
 @router.post("/layout")

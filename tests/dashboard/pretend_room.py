@@ -9,6 +9,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pretend_timetable import PretendHelp, PretendTimetable
+from pydantic import BaseModel
 
 from controller.errors import ClassroomError
 from controller.events import EventBus
@@ -137,6 +139,8 @@ class PretendRoom:
             SourceView(id="slides", role="slides", state="idle", video=True),
             SourceView(id="lectern", role="microphone", state="idle", audio=True),
         ]
+        self.timetable = PretendTimetable(self._publish)
+        self.help = PretendHelp(self._publish)
         self.alarms: list[Alarm] = []
         self.delivered: list[DeliveryView] = []
         self.pictures = 0
@@ -163,6 +167,8 @@ class PretendRoom:
             scenes=["start", "end", "film"],
             scene_names={"film": "Film: dark room"},
             layouts=[layout.value for layout in Layout],
+            timetable=self.timetable.view(),
+            help=self.help.view(),
         )
 
     def recordings(self) -> list[RecordingView]:
@@ -222,8 +228,8 @@ class PretendRoom:
     async def resume(self, actor: Actor) -> SessionView:
         return self._go(actor, "resume", SessionState.LIVE, "recording")
 
-    async def extend(self, actor: Actor, minutes: float) -> SessionView:
-        session = self._need(actor, "extend", minutes=minutes)
+    async def extend(self, actor: Actor, minutes: float, *, force: bool = False) -> SessionView:
+        session = self._need(actor, "extend", minutes=minutes, force=force)
         base = session.planned_end or datetime.now(UTC)
         session.planned_end = base + timedelta(minutes=minutes)
         self.tell()
@@ -324,6 +330,9 @@ class PretendRoom:
         self.events.publish(Event(kind="sources", data={"sources": sources}))
         alarms = [alarm.model_dump(mode="json") for alarm in self.alarms]
         self.events.publish(Event(kind="alarms", data={"alarms": alarms}))
+
+    def _publish(self, kind: Any, value: BaseModel) -> None:
+        self.events.publish(Event(kind=kind, data=value.model_dump(mode="json")))
 
     def level(self, **levels: float) -> None:
         self.events.publish(Event(kind="levels", data=levels))

@@ -12,6 +12,10 @@ export interface Alarm {
   subject: string;
 }
 
+export interface Call {
+  note?: string;
+}
+
 export interface Captions {
   name: string;
   language: string;
@@ -301,6 +305,10 @@ export interface Sign {
 export interface Silence {
   from_s: number;
   to_s: number;
+}
+
+export interface Skip {
+  slot: string;
 }
 
 export interface SlotView {
