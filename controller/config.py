@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from controller.positions import positions
 from controller.scenes import order, step_names
 from controller.settings import AuthSettings, RoomConfig, Scene, SceneStep
+from controller.streams import camera_of
 from devices.codec import Codec
 from devices.manager import SpecError, UnknownCommand, check_spec
 from firmware_profiles.catalog import Catalog
@@ -232,6 +233,7 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
         except SpecError as error:
             loc: _Loc = ("devices", index, *error.key.split("."))
             yield loc, error.message, f"{error.remedy}."
+    yield from _cameras(config, codecs)
     for index, scene in enumerate(config.scenes):
         yield from _scene(index, scene, [device.id for device in config.devices], codecs)
     for index, target in enumerate(config.publish):
@@ -254,6 +256,22 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
         )
     if config.mqtt.mode == "external" and config.mqtt.port is None:
         yield ("mqtt", "mode"), "the broker has no port", "Add port = 1883 (8883 with tls)."
+
+
+def _cameras(config: RoomConfig, codecs: dict[str, Codec]) -> Iterator[tuple[_Loc, str, str]]:
+    """Sources that say `onvif://camera` must name a camera that can tell its address."""
+    able = [device for device, codec in codecs.items() if "stream_uri" in codec.commands]
+    for index, source in enumerate(config.sources):
+        camera = camera_of(source.url)
+        if camera is None or camera in able:
+            continue
+        known = [device.id for device in config.devices]
+        message = f"there is no device {camera!r}"
+        remedy = _did_you_mean(camera, able or known, 'Add it with profile = "onvif/ptz".')
+        if camera in known:
+            message = f"device {camera!r} can't tell where it streams"
+            remedy = "Write its rtsp:// address, or drive it by onvif/ptz."
+        yield ("sources", index, "url"), message, remedy
 
 
 def _scene(

@@ -18,6 +18,7 @@ from controller.scenes import waiting
 from controller.session import Session, now_utc
 from controller.settings import RoomConfig, Scene
 from controller.state import Actor, SessionState, SessionView, StepResult
+from controller.streams import Streams
 from controller.views import session_view
 from recorder.recording import boot_id
 
@@ -47,6 +48,7 @@ class Lesson:
         self.steps: list[StepResult] = []
         self.register = Register(journal, alarms, self._tell)
         self.capture = Capture(config, run_dir, self.register, outbox, publish, self._tell)
+        self.capture.recorders.streams = Streams(devices, config.storage.state / "streams.json")
         self.runner = SceneRunner(
             devices, self._save_steps, lambda step: self._publish("step", step)
         )

@@ -14,7 +14,8 @@ from typing import Any
 from devices.clock import Clock
 from devices.codec import Codec, Meaning, Request, printable
 from devices.framing import Framer
-from devices.sessions import KINDS, Session
+from devices.session_kinds import KINDS
+from devices.sessions import Session
 from devices.traffic import TrafficLog
 from devices.transports.link import Link, LinkError
 from firmware_profiles.messages import TOPIC_END

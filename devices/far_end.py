@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from devices.far_sessions import FAR_KINDS, FarSession
+from devices.far_sessions import FarSession
 from devices.framing import Framer
+from devices.session_kinds import FAR_KINDS
 from devices.simulated import SimulatedDevice
 from firmware_profiles.wire import Session
 

@@ -170,7 +170,7 @@ def _driver(
         raise SpecError(spec.id, "transport", str(error), remedy) from error
 
     def secrets() -> dict[str, Any]:
-        found: dict[str, Any] = {"username": plain.get("username", "")}
+        found: dict[str, Any] = {"username": plain.get("username", defaults.get("username") or "")}
         for name in names & spec.options.keys():
             try:
                 found[name] = resolve(str(spec.options[name]))

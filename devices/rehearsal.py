@@ -18,8 +18,7 @@ from devices.model import DeviceSpec, DeviceState, Health, Power, Value
 from devices.simulated import SimulatedDevice
 from firmware_profiles.compiled import CompiledCommand
 from firmware_profiles.schema import Profile
-
-WAYS = ("tcp", "serial", "udp", "osc", "mqtt")
+from firmware_profiles.wire import STREAMS
 
 
 def quick(profile: Profile, timeout_s: float = 0.25) -> Profile:
@@ -56,13 +55,12 @@ class Rehearsal:
         faults: Iterable[str] = (),
         scale: float = 50.0,
     ) -> None:
-        offered = [w for w in WAYS if getattr(profile.transports, w) is not None]
-        self.way = way or offered[0]
+        self.way = way or profile.transports.ways()[0]
         session = profile.session_for(self.way)
         clock = Clock(scale)
         self.states: list[DeviceState] = []
         self.device = SimulatedDevice(profile, options, clock=clock, faults=Faults(faults))
-        datagram = self.way in ("udp", "osc", "mqtt")
+        datagram = self.way not in STREAMS
         self.link = MemoryLink(self.device, session, datagram=datagram)
         secrets = {k: v for k, v in self.device.options.items() if k in ("password", "pin")}
         self.driver = Driver(

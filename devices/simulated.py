@@ -214,7 +214,9 @@ class SimulatedDevice:
                 return self._refuse(command, "range", fields)
             value = command.from_wire(fields.get("value"))
             low, high = command.spec.range or (float("-inf"), float("inf"))
-            if command.kind == "number" and not low <= float(value or 0) <= high:
+            if command.kind == "number" and not (
+                isinstance(value, int | float) and low <= value <= high
+            ):
                 return self._refuse(command, "range", fields)
         state = self._state_of(command, fields)
         if command.name == "power":

@@ -20,6 +20,7 @@ from devices.clock import Clock
 from devices.faults import NAMES, Faults
 from devices.secrets import resolve
 from devices.simulated import SimulatedDevice
+from devices.simulator_http import HttpPort
 from devices.simulator_ports import MqttPort, Port, PtyPort, TcpPort, UdpPort
 from firmware_profiles.catalog import Catalog, UnknownProfile
 from firmware_profiles.schema import Profile
@@ -91,6 +92,8 @@ def make_port(
         raise UsageError("say where: --pty LINK, --port N or --mqtt HOST:PORT")
     if transports.tcp is not None and not udp:
         return TcpPort(device, device.profile.session_for("tcp"), host, port)
+    if transports.http is not None and not udp:
+        return HttpPort(device, device.profile.session_for("http"), host, port)
     if transports.osc is not None:
         return UdpPort(device, device.profile.session_for("osc"), host, port, osc=True)
     if transports.udp is not None:

@@ -315,7 +315,7 @@ def problems(profile: Profile) -> Iterator[ProfileProblem]:
                 ("identity", key), f"{named} is no command", f"add [commands.{named}]"
             )
     transports = profile.transports
-    if not any(getattr(transports, key) for key in ("serial", "tcp", "udp", "osc", "mqtt")):
+    if not transports.ways():
         yield ProfileProblem(("transports",), "no transport", "add [transports.tcp] or another")
     frames = [("tx", tx) for tx in profile.frame.tx] + [("rx", rx) for rx in profile.frame.rx]
     for side, framing in frames:

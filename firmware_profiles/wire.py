@@ -44,7 +44,7 @@ class Session(Table):
     closes a quiet connection after that.
     """
 
-    kind: Literal["plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol"] = "plain"
+    kind: Literal["plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol", "onvif"] = "plain"
     connection: Literal["persistent", "per-command"] = "persistent"
     steps: list[Step] = Field(default_factory=list)
     echo: bool = False
@@ -69,6 +69,14 @@ class NetTransport(Table):
     session: Session | None = None
 
 
+class HttpTransport(Table):
+    """HTTP: each message is posted to `path`, unless the session knows a better one."""
+
+    port: int = Field(default=80, ge=1, le=65535)
+    path: str = "/"
+    session: Session | None = None
+
+
 class MqttTransport(Table):
     """Topics (templates over options) that the device publishes on."""
 
@@ -83,7 +91,16 @@ class Transports(Table):
     tcp: NetTransport | None = None
     udp: NetTransport | None = None
     osc: NetTransport | None = None
+    http: HttpTransport | None = None
     mqtt: MqttTransport | None = None
+
+    def ways(self) -> list[str]:
+        """The names of the tables that are there."""
+        return [name for name in WAYS if getattr(self, name) is not None]
+
+
+WAYS = ("tcp", "serial", "udp", "osc", "http", "mqtt")
+STREAMS = ("tcp", "serial")
 
 
 class Checksum(Table):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from devices.transports.http import HttpLink
 from devices.transports.link import Link
 from devices.transports.mqtt import MqttDeviceLink, MqttLink
 from devices.transports.serial import SerialLink
@@ -15,7 +16,8 @@ from firmware_profiles.schema import Profile
 from firmware_profiles.template import BytesTemplate
 from firmware_profiles.wire import SerialTransport
 
-SCHEMES = ("serial", "tcp", "udp", "osc", "mqtt", "socket", "rfc2217")
+SCHEMES = ("serial", "tcp", "udp", "osc", "http", "onvif", "mqtt", "socket", "rfc2217")
+_WAYS = {"socket": "serial", "rfc2217": "serial", "onvif": "http"}
 
 
 class TransportError(ValueError):
@@ -28,7 +30,7 @@ class TransportError(ValueError):
 
 @dataclass(frozen=True)
 class Address:
-    """A transport URL taken apart. `way` is the profile's table: serial, tcp, udp, osc, mqtt."""
+    """A transport URL taken apart. `way` is the profile's table (serial, tcp, http …)."""
 
     scheme: str
     way: str
@@ -44,14 +46,15 @@ def parse_address(url: str, profile: Profile) -> Address:
     if not colon or scheme not in SCHEMES:
         raise TransportError(
             f"{url!r} is no transport",
-            "write serial:///dev/ttyUSB0, tcp://host[:port], udp://, osc://, mqtt://topic, "
-            "socket://host:port or rfc2217://host:port",
+            "write serial:///dev/ttyUSB0, tcp://host[:port], udp://, osc://, onvif://, "
+            "mqtt://topic, socket://host:port or rfc2217://host:port",
         )
-    way = "serial" if scheme in ("socket", "rfc2217") else scheme
-    offered = [key for key in ("serial", "tcp", "udp", "osc", "mqtt") if _table(profile, key)]
+    way = _WAYS.get(scheme, scheme)
+    offered = profile.transports.ways()
     if way not in offered:
         raise TransportError(
-            f"{profile.name} doesn't speak {way}", f"use one of {', '.join(offered)}"
+            f"{profile.name} doesn't speak {way}",
+            f"use one of {', '.join('onvif' if key == 'http' else key for key in offered)}",
         )
     if way == "mqtt":
         return Address(scheme, way, "", None, unquote(rest).strip("/"), {})
@@ -102,6 +105,9 @@ def open_link(
     port = address.port or table.port
     if address.way == "tcp":
         return TcpLink(address.host, port, timeout=profile.timing.connect_s)
+    if address.way == "http":
+        path = address.path if len(address.path) > 1 else table.path
+        return HttpLink(address.host, port, path, timeout=profile.timing.timeout_s)
     kind = OscLink if address.way == "osc" else UdpLink
     return kind(address.host, port, local_port=table.local_port)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from devices.far_sessions import FAR_KINDS
 from devices.golden import check
 from devices.model import Health, Power
-from devices.rehearsal import WAYS, Rehearsal, quick, rehearse, samples
+from devices.rehearsal import Rehearsal, quick, rehearse, samples
+from devices.session_kinds import FAR_KINDS
 from firmware_profiles.catalog import Catalog
 from firmware_profiles.schema import Profile
 
@@ -109,9 +109,8 @@ async def test_every_transport_that_a_profile_names() -> None:
     await _all(
         _spoken(profile, way)
         for profile in profiles
-        for way in WAYS
-        if getattr(profile.transports, way) is not None
-        and profile.session_for(way).kind in FAR_KINDS
+        for way in profile.transports.ways()
+        if profile.session_for(way).kind in FAR_KINDS
     )
 
 

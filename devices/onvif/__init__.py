@@ -1,0 +1,1 @@
+"""ONVIF: cameras that speak SOAP over HTTP."""
