@@ -97,6 +97,7 @@ class Classroom:
         if self.journal.damaged is not None:
             self.alarms.set("journal.damaged", journal_damaged(self.journal.damaged.name))
         await restore(self._lesson)
+        self._lesson.capture.recorders.open()
         await self.timetable.start()
         self._upkeep.start()
         await self._production.start()

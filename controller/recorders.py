@@ -12,6 +12,7 @@ from controller.errors import ClassroomError
 from controller.health import Words
 from controller.session import Session
 from controller.settings import RoomConfig
+from controller.spares import SpareKeeper
 from controller.state import SessionState
 from controller.supervisor import RecorderSupervisor, Wanted
 from recorder.control import RecorderEvent
@@ -56,6 +57,13 @@ class Recorders:
         self._on_change = on_change
         self._on_event = on_event
         self._by_session: dict[str, RecorderSupervisor] = {}
+        urls = [source.url for source in config.sources]
+        self._spares = SpareKeeper(run_dir, urls) if config.recording.spare and urls else None
+
+    def open(self) -> None:
+        """Keep a spare recorder waiting from here on."""
+        if self._spares is not None:
+            self._spares.start()
 
     def of(self, session: Session | None) -> RecorderSupervisor | None:
         """The supervisor of this class's recording."""
@@ -113,6 +121,7 @@ class Recorders:
             wanted(session),
             on_change=lambda changed: self._on_change(session.id, changed),
             on_event=lambda told, event: self._on_event(session.id, told, event),
+            spare=self._spares.spare if self._spares is not None else None,
         )
         self._by_session[session.id] = supervisor
         supervisor.start()
@@ -141,7 +150,9 @@ class Recorders:
         return await asyncio.to_thread(look)
 
     async def release(self) -> None:
-        """Leave all recorders to themselves."""
+        """Leave all recorders to themselves, and end the spare one."""
+        if self._spares is not None:
+            await self._spares.stop()
         supervisors = list(self._by_session.values())
         self._by_session.clear()
         await asyncio.gather(*(supervisor.release() for supervisor in supervisors))

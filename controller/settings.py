@@ -112,7 +112,7 @@ class Scene(_Table):
 
 
 class RecordingSection(_Table):
-    """`[recording]`: the lecture's picture."""
+    """`[recording]`: the lecture's picture; `spare`: a recorder waits, ready, between classes."""
 
     layout: Layout = Layout.SLIDES_PRESENTER
     live: bool = False
@@ -120,6 +120,7 @@ class RecordingSection(_Table):
     width: int = Field(1920, ge=160, le=3840, multiple_of=2)
     height: int = Field(1080, ge=90, le=2160, multiple_of=2)
     fps: int = Field(30, ge=5, le=60)
+    spare: bool = True
 
     def program(self) -> ProgramSpec:
         """The same as the recorder takes it."""

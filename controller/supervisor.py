@@ -21,6 +21,7 @@ from recorder import control
 from recorder.control import RecorderClient, RecorderError, RecorderEvent, RecorderStatus
 from recorder.lock import writer
 from recorder.recording import Life, Recording, RecordingError
+from recorder.spare import Spare
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +48,8 @@ class Wanted:
 class RecorderSupervisor:
     """Keeps one recording's recorder running until its lecture is finished.
 
-    `on_change` is told every new phase or status, `on_event` what the recorder says besides.
+    `on_change` is told every new phase or status, `on_event` what the recorder says besides. A
+    `spare` that waits becomes the recorder, so that it need not be loaded first.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RecorderSupervisor:
         *,
         on_change: Callable[[RecorderSupervisor], None],
         on_event: Callable[[RecorderSupervisor, RecorderEvent], None],
+        spare: Spare | None = None,
     ) -> None:
         self.folder = folder
         self.recording = recording
@@ -69,6 +72,7 @@ class RecorderSupervisor:
         self.restarts = 0
         self.pid: int | None = None
         self._run_dir = run_dir
+        self._spare = spare
         self._on_change = on_change
         self._on_event = on_event
         self._client: RecorderClient | None = None
@@ -117,7 +121,9 @@ class RecorderSupervisor:
         while (end := await self._ended()) is None:
             began = asyncio.get_running_loop().time()
             try:
-                self.pid = self._present() or await control.launch(self.folder, self._run_dir)
+                self.pid = self._present() or await control.launch(
+                    self.folder, self._run_dir, spare=self._spare
+                )
                 await self._attend(self.pid)
             except (RecorderError, OSError) as error:
                 self.detail = str(error)

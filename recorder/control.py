@@ -13,20 +13,18 @@ import json
 import logging
 import os
 import select
-import shutil
 import signal
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from recorder import launcher
 from recorder.lock import writer
 from recorder.recording import RecordingError, read_manifest
+from recorder.spare import Spare
 
 log = logging.getLogger(__name__)
 
@@ -204,13 +202,15 @@ async def launch(
     python: str = sys.executable,
     env: Mapping[str, str] | None = None,
     program: bool = True,
+    spare: Spare | None = None,
 ) -> int:
     """Starts the recorder process of a recording and returns its pid at once.
 
     It lives in its own systemd unit where this process is a unit itself, else in its own session,
     and outlives this process either way. Its messages go to FOLDER/recorder.log. Without
-    `program` only the tracks are made. Raises RecorderError when the recording is being written
-    already (kill_and_confirm that process first) or the process cannot be started.
+    `program` only the tracks are made. A `spare` that waits becomes that process. Raises
+    RecorderError when the recording is being written already (kill_and_confirm that process
+    first) or the process cannot be started.
     """
     if (holder := writer(folder)) is not None:
         raise RecorderError(
@@ -220,70 +220,14 @@ async def launch(
         recording_id = read_manifest(folder).id
         os.makedirs(run_dir, mode=0o750, exist_ok=True)  # noqa: PTH103
         socket_path(run_dir, recording_id)
+        if spare is not None and (pid := await spare.take(folder, program=program)):
+            return pid
         command = [python, "-m", "recorder.process", str(folder), "--run-dir", str(run_dir)]
         command += [] if program else ["--no-program"]
         environment = {**os.environ, **(env or {})}
-        pid = None
-        if _has_systemd():
-            pid = await asyncio.to_thread(_start_unit, recording_id, command, folder, environment)
-        return pid or _start_session(command, folder, environment)
+        return await launcher.start(recording_id, command, folder / LOG, environment)
     except (OSError, RecordingError) as error:
         raise RecorderError(f"the recorder of {folder.name} does not start: {error}") from error
-
-
-def _has_systemd() -> bool:
-    return (
-        "INVOCATION_ID" in os.environ
-        and Path("/run/systemd/system").is_dir()
-        and shutil.which("systemd-run") is not None
-    )
-
-
-def _start_unit(
-    recording_id: str, command: list[str], folder: Path, environment: Mapping[str, str]
-) -> int | None:
-    """Starts a transient unit; None when systemd does not let us."""
-    unit = f"classroomd-recorder-{recording_id}-{time.time_ns() // 1_000_000}.service"
-    logfile = folder / LOG
-    started = [
-        *("systemd-run", "--quiet", "--collect", f"--unit={unit}"),
-        f"--property=StandardOutput=append:{logfile}",
-        f"--property=StandardError=append:{logfile}",
-        *(f"--property={key}={value}" for key, value in (("User", os.getuid()),)),
-        f"--working-directory={Path.cwd()}",
-        *(f"--setenv={name}" for name in environment),  # values stay off the command line
-        *command,
-    ]
-    try:
-        subprocess.run(started, env=dict(environment), check=True, capture_output=True, timeout=5.0)
-        shown = subprocess.run(
-            ["systemctl", "show", "--property=MainPID", "--value", unit],
-            check=True,
-            capture_output=True,
-            timeout=5.0,
-        )
-        return int(shown.stdout) or None
-    except (subprocess.SubprocessError, OSError, ValueError) as error:
-        log.warning("no unit of its own for the recorder (%s); it gets a session", error)
-        return None
-
-
-def _start_session(command: list[str], folder: Path, environment: Mapping[str, str]) -> int:
-    logfile = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=logfile,
-            stderr=logfile,
-            env=dict(environment),
-            start_new_session=True,
-        )
-    finally:
-        os.close(logfile)
-    # asyncio's own subprocess would kill it when the loop closes; this only collects its status.
-    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
-    return process.pid
 
 
 class RecorderClient:

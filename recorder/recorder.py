@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +29,7 @@ from recorder.recording import Manifest, Marker, Recording, RecordingError, boot
 from recorder.segments import Syncer
 from recorder.server import ControlServer
 from recorder.sources import Source
-from recorder.sources.fed import FedSource
+from recorder.sources.fed import Child, FedSource
 from recorder.sources.open import SourceError, parse
 from recorder.sources.stream import StreamSource
 from recorder.substream import SubstreamSink
@@ -55,7 +54,7 @@ class Recorder:
         manifest: Manifest,
         run_dir: Path,
         *,
-        children: dict[str, subprocess.Popen[bytes]] | None = None,
+        children: dict[str, Child] | None = None,
         program: bool = True,
     ) -> None:
         self.recording, self.manifest = recording, manifest

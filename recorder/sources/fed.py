@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, BinaryIO, cast
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from recorder import feed
 from recorder.sources.open import Address
@@ -23,7 +24,23 @@ log = logging.getLogger(__name__)
 FIRST_FEED, NEXT_FEED = 20.0, 5.0
 
 
-def spawn(address: Address, source: str, role: str) -> subprocess.Popen[bytes]:
+class Child(Protocol):
+    """A running child; `subprocess.Popen` is one."""
+
+    pid: int
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+Spawn = Callable[[Address, str, str], Child]
+
+
+def spawn(address: Address, source: str, role: str) -> Child:
     """Starts the child of a source. Its messages go to this process's standard error."""
     assert address.child is not None
     return subprocess.Popen(
@@ -43,7 +60,7 @@ class FedSource(threading.Thread):
         address: Address,
         clock: ClassClock,
         sink: Sink,
-        first: subprocess.Popen[bytes] | None = None,
+        first: Child | None = None,
     ) -> None:
         """`first` is a child that was started ahead of time."""
         super().__init__(name=f"source-{spec.id}", daemon=True)
@@ -121,7 +138,7 @@ class FedSource(threading.Thread):
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(1.0)
 
-    def _read(self, child: subprocess.Popen[bytes]) -> bool:
+    def _read(self, child: Child) -> bool:
         """Hands the feed on until it ends. Returns whether any packet came."""
         import io
 

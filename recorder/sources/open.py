@@ -76,6 +76,11 @@ class Address:
         return self.own.get("sub")
 
 
+def child_module(scheme: str) -> str | None:
+    """The module of the child that sources of this kind run in, if they do."""
+    return _CHILDREN.get(scheme)
+
+
 def parse(url: str) -> Address:
     """Takes an address apart. Raises SourceError when it cannot be a source."""
     scheme, colon, rest = url.partition(":")
