@@ -14,6 +14,7 @@ from controller.session import Session
 from controller.settings import RoomConfig
 from controller.spares import SpareKeeper
 from controller.state import SessionState
+from controller.streams import Streams
 from controller.supervisor import RecorderSupervisor, Wanted
 from recorder.control import RecorderEvent
 from recorder.recording import (
@@ -47,7 +48,10 @@ def free_bytes(folder: Path) -> int:
 
 
 class Recorders:
-    """Supervisors by session; `on_change` and `on_event` are told with the session's id."""
+    """Supervisors by session; `on_change` and `on_event` are told with the session's id.
+
+    `streams` asks cameras for their addresses.
+    """
 
     def __init__(
         self, config: RoomConfig, run_dir: Path, *, on_change: Changed, on_event: Told
@@ -57,6 +61,7 @@ class Recorders:
         self._on_change = on_change
         self._on_event = on_event
         self._by_session: dict[str, RecorderSupervisor] = {}
+        self.streams: Streams | None = None
         urls = [source.url for source in config.sources]
         self._spares = SpareKeeper(run_dir, urls) if config.recording.spare and urls else None
 
@@ -87,13 +92,15 @@ class Recorders:
         if (words := self.disk_words()) is not None:
             raise ClassroomError("disk_full", words.text, words.remedy, 507)
 
+        sources = await self.streams.resolved(config.sources) if self.streams else config.sources
+
         def make() -> Recording:
             recording = create(
                 config.storage.recordings,
                 session=session.id,
                 room=config.room.id,
                 title=session.title,
-                sources=config.sources,
+                sources=sources,
                 layout=session.layout,
                 program=config.recording.program(),
                 course=session.course,
