@@ -161,7 +161,7 @@ class ProductionSection(_Table):
     steps: list[ProductionStep] | None = None
     languages: list[str] = Field(default_factory=list)
     captions: Path | None = None
-    follow: bool = False
+    follow: bool = True
     during_class: Literal["auto", "always", "never"] = "auto"
     before_delivery: bool = False
     wait_minutes: float = Field(240.0, ge=0, le=7 * 24 * 60)

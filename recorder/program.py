@@ -31,6 +31,7 @@ import av
 import cv2
 
 from recorder import encoders, feed, layouts
+from recorder.engines.chapters import slide_titles
 from recorder.engines.lecture import Program
 from recorder.recording import (
     Manifest,
@@ -181,6 +182,7 @@ class ProgramChild:
             due=None if hasty else self.inbox.due,
         )
         self.program.compositor.resume(self._last_resume(start))
+        self.program.slide_titles = lambda: slide_titles(self.recording.live)
         self._save()
 
     def _last_resume(self, start: float) -> int:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 CLOSEST_US = 5_000_000
+_SAME_US = 2_000_000  # a page turn and a slide this near are the same
+
+Titles = Sequence[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,27 @@ def title(kind: str, data: Any) -> str | None:
         return None
     told = (data.get("title") or data.get("label")) if isinstance(data, dict) else None
     return str(told or "")
+
+
+def slide_titles(live: Path) -> Titles:
+    """The slides that were read during class: (class µs, title); none without an analysis."""
+    try:
+        told = json.loads((live / "slides.json").read_bytes())["slides"]
+        found = [(round(float(one["class_time"]) * 1e6), str(one["title"])) for one in told]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return sorted(found)
+
+
+def near(titles: Titles, t: int) -> str:
+    """The title of the slide that began at class time `t` (µs), as near as the detectors agree."""
+    close = [(abs(at - t), title) for at, title in titles if abs(at - t) <= _SAME_US]
+    return min(close)[1] if close else ""
+
+
+def shown(titles: Titles, t: int) -> str:
+    """The title of the slide that stands at class time `t` (µs)."""
+    return next((title for at, title in reversed(titles) if at <= t), "")
 
 
 def merge(

@@ -95,6 +95,7 @@ class Program:
         self._streams: dict[int, str] = {}
         self._held_at: int | None = None
         self._marks: list[Chapter] = [Chapter(0, "Start")]
+        self.slide_titles: Callable[[], chapters.Titles] = list
         self._gop = settings.gop * 1_000_000 // spec.fps
         self._rest = _LIVE_REST_US if spec.live else _REST_US
 
@@ -298,7 +299,11 @@ class Program:
 
     def chapters(self) -> list[Chapter]:
         """The part's chapters so far."""
-        return chapters.merge(self._marks, (lecture for _, lecture in self.pages()))
+        known, pages = self.slide_titles(), self.pages()
+        first = chapters.shown(known, self._runs[0].begin) if self._runs else ""
+        marks = [Chapter(0, first or self._marks[0].title), *self._marks[1:]]
+        titles = {lecture: chapters.near(known, turn) for turn, lecture in pages}
+        return chapters.merge(marks, titles, titles)
 
     def spans(self) -> list[tuple[float, float]]:
         """The class spans (seconds) that this part shows."""

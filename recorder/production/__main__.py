@@ -77,7 +77,7 @@ def main() -> int:
 
     try:
         recording = Recording.open(options.folder)
-        with (recording.folder / _LOCK).open("w") as lock:
+        with (recording.folder / LOCK).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             settings = _settings(options)
             results = steps.run(

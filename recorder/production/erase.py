@@ -23,7 +23,7 @@ from recorder.spans import Span, cuts
 _US = 1_000_000
 
 # What was measured, heard or read of the whole class, and can be made again from what is left.
-_DERIVED = ("captions-*", "lecture-*.mp4", "fill-*", "*.draft.json")
+_DERIVED = ("transcript-*", "texts-*", "lecture-*.mp4", "fill-*", "*.draft.json")
 
 
 def destroy(recording: Recording) -> list[Path]:

@@ -286,8 +286,11 @@ def marks(recording: Recording, line: Timeline, first: str = "Start") -> list[Ch
 
 
 def _chapters(recording: Recording, line: Timeline, pages: Sequence[float]) -> list[Chapter]:
-    turns = [round(line.lecture(t) * US) for t in pages if line.keeps(t)]
-    return chapters.merge(marks(recording, line), turns)
+    known = chapters.slide_titles(recording.live)
+    first = chapters.shown(known, round(line.spans[0][0] * US)) if line.spans else ""
+    kept = {round(line.lecture(t) * US): round(t * US) for t in pages if line.keeps(t)}
+    titles = {turn: chapters.near(known, at) for turn, at in kept.items()}
+    return chapters.merge(marks(recording, line, first or "Start"), titles, titles)
 
 
 def _note(

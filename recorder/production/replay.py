@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -82,12 +83,25 @@ def _open(path: Path) -> InputContainer | None:
 
 
 def _stream_count(folder: Path) -> int:
-    count = 0
-    for _, path in segments.segment_files(folder):
-        if container := _open(path):
-            with container:
-                count = max(count, len(container.streams))
-    return count
+    files = [path for _, path in segments.segment_files(folder)]
+    return max((_streams_of(path, path.stat().st_ino) for path in files), default=0)
+
+
+_COUNTS: dict[tuple[Path, int], int] = {}
+
+
+def _streams_of(path: Path, inode: int) -> int:
+    """How many streams a segment has; its header never changes once it is there."""
+    known = _COUNTS.get((path, inode), 0)
+    if not known and (container := _open(path)) is not None:
+        with container:
+            known = _COUNTS[path, inode] = len(container.streams)
+    return known
+
+
+@functools.lru_cache(1024)
+def _span(path: Path, size: int) -> tuple[float, float] | None:
+    return segments.span(path)
 
 
 def _stream(
@@ -131,7 +145,7 @@ def _packets(
 ) -> Iterator[tuple[feed.StreamInfo, feed.FeedPacket]]:
     files = segments.segment_files(folder)
     for place, (_, path) in enumerate(files):
-        span = segments.span(path)
+        span = _span(path, path.stat().st_size)
         if span is None or span[0] * 1e6 >= end:
             continue
         later = files[place + 1 :]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from recorder.engines.pages import PageTurns
 from recorder.engines.picture import VideoTrack, planes_of
 from recorder.production import text
 from recorder.production.finish import Timeline, marks, timeline
+from recorder.production.readings import Readings, content
 from recorder.production.replay import replay
 from recorder.production.work import Inline, Job, Result, Workers
 from recorder.recording import Recording, write_durably
@@ -62,8 +63,11 @@ class Finder:
         self._frame: VideoFrame | None = None
         self._seen = 0
 
-    def span(self, messages: Any, begin: int, end: int) -> None:
-        """Looks at a stretch without a pause, from class time `begin` to `end` (µs)."""
+    def span(self, messages: Any, begin: int, end: int, *, over: bool = True) -> None:
+        """Looks at a stretch without a pause, from class time `begin` to `end` (µs).
+
+        `over`: nothing follows without a gap, so that what stands at its end has come to rest.
+        """
         self._tracks = {}
         for message in messages:
             match message:
@@ -74,7 +78,7 @@ class Finder:
                     self._track.push(message)
                 case feed.Tick():
                     self._look(message.now, begin)
-        for later in range(end, end + _SETTLE_US, 100_000):
+        for later in range(end, end + _SETTLE_US if over else end, 100_000):
             self._look(later, begin, flush=True)
 
     def _add(self, info: feed.StreamInfo) -> None:
@@ -168,15 +172,31 @@ def read(
     using: Workers | None = None,
 ) -> tuple[list[Slide], list[str]]:
     """Reads the slides' pictures: (slides with title and text, notices)."""
-    if not text.readers(languages):
+    readers = [reader.name for reader in text.readers(languages)]
+    if not readers:
         return list(slides), [text.NOTICE]
-    shown = [slide.picture for slide in slides if slide.picture]
+    readings = Readings(recording, languages, readers)
+    bytes_of = {
+        slide.picture: content(recording.products / slide.picture)
+        for slide in slides
+        if slide.picture
+    }
+    told = {name: one for name, jpeg in bytes_of.items() if (one := readings.known(jpeg))}
+    shown = [name for name in bytes_of if name not in told]
     batches = [shown[at : at + _BATCH] for at in range(0, len(shown), _BATCH)]
     jobs = [Job("read", {"pictures": one, "languages": list(languages)}) for one in batches]
     results = (using or Inline()).map(recording.folder, jobs, progress)
-    told = {picture: text for result in results for picture, text in result["texts"].items()}
+    for name, one in [pair for result in results for pair in result["texts"].items()]:
+        told[name] = one
+        readings.keep(bytes_of[name], one)
+    if shown:
+        readings.save()
     notices = [notice for result in results for notice in result["notices"]]
-    return [replace(slide, **told.get(slide.picture or "", {})) for slide in slides], notices
+    return [_named(slide, told.get(slide.picture or "")) for slide in slides], notices
+
+
+def _named(slide: Slide, reading: Mapping[str, str] | None) -> Slide:
+    return replace(slide, title=reading["title"], text=reading["text"]) if reading else slide
 
 
 def perform(folder: Path, pictures: Sequence[str], languages: Sequence[str]) -> Result:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from recorder.production import captions
-from recorder.production.captions import CaptionError, caption, model_folder, paragraphs
-from recorder.production.finish import timeline
+from recorder.production import follow, listener, speech
+from recorder.production.captions import (
+    Captioner,
+    CaptionError,
+    caption,
+    model_folder,
+    paragraphs,
+)
+from recorder.production.finish import Timeline, timeline
 from recorder.production.vtt import Cue, readable, vtt, wrap
 from recorder.recording import Recording
 
@@ -103,46 +109,115 @@ def test_a_tiny_model_is_loaded_and_heard(tmp_path: Path, build: Any) -> None:
     names = {path.name for path in made.files}
     assert names == {f"captions.{made.language}.vtt", f"transcript.{made.language}.txt"}
     assert made.files[0].read_text().startswith("WEBVTT")
-    assert not list((recording.products / "parts").glob("captions-*"))
 
 
-def test_a_stretch_that_was_done_is_not_done_again(
-    tmp_path: Path, build: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recording: Recording = build(tmp_path / "rooms")
+class Pretend:
+    """Hears a sentence in each stretch, in the language that it is told; `heard`: their seconds."""
+
+    heard: ClassVar[list[float]] = []
+    spoken: ClassVar[list[str]] = ["en"]
+    breaks: ClassVar[int] = -1
+
+    def __init__(self, folder: Path) -> None: ...
+
+    def languages(self, speech: Any, among: Any) -> dict[str, float]:
+        now = Pretend.spoken.pop(0) if len(Pretend.spoken) > 1 else Pretend.spoken[0]
+        return {name: 0.9 if name == now else 0.1 / max(1, len(among) - 1) for name in among}
+
+    def hear(self, speech: Any, language: str) -> list[Cue]:
+        if len(Pretend.heard) == Pretend.breaks:
+            Pretend.breaks = -1
+            raise OSError("the power went")
+        Pretend.heard.append(len(speech) / 16_000)
+        return [Cue(0.5, 1.5, f"stretch {len(Pretend.heard)} <b> & more")]
+
+
+@pytest.fixture
+def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like a model; stretches of about five seconds."""
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.bin").write_bytes(b"m")
     (model / "tokenizer.json").write_text("{}")
-    heard: list[float] = []
+    Pretend.heard, Pretend.spoken, Pretend.breaks = [], ["en"], -1
+    monkeypatch.setattr(listener, "Listener", Pretend)
+    monkeypatch.setattr(listener.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(speech, "LONGEST_S", 6.0)
+    monkeypatch.setattr(speech, "_SHORTEST_S", 4.0)
+    monkeypatch.setattr(follow, "LONGEST_S", 6.0)
+    return model
 
-    class Pretend:
-        def __init__(self, folder: Path) -> None: ...
 
-        def language(self, speech: Any, among: Any) -> str:
-            return "en"
-
-        def hear(self, speech: Any, language: str) -> list[Cue]:
-            if len(heard) == 2:
-                heard.append(-1)
-                raise OSError("the power went")
-            heard.append(len(speech) / 16_000)
-            return [Cue(0.5, 1.5, f"stretch {len(heard)} <b> & more")]
-
-    monkeypatch.setattr(captions, "Listener", Pretend)
-    monkeypatch.setattr(captions, "_STRETCH_S", 4)
-    monkeypatch.setattr(captions, "_SEARCH_S", 2)
-    monkeypatch.setattr(captions.importlib.util, "find_spec", lambda name: True)
+def test_a_stretch_that_was_done_is_not_done_again(
+    tmp_path: Path, build: Any, pretended: Path
+) -> None:
+    recording: Recording = build(tmp_path / "rooms")
+    Pretend.breaks = 2
     line = timeline(recording)
     with pytest.raises(OSError, match="power"):
-        caption(recording, line, ["en"], model=model)
-    made = caption(recording, line, ["en"], model=model)
+        caption(recording, line, ["en"], model=pretended)
+    made = caption(recording, line, ["en"], model=pretended)
     assert made.cues == 3
-    assert [length for length in heard if length > 0][:2] == pytest.approx([5, 5], abs=2)
-    assert sum(length for length in heard if length > 0) == pytest.approx(14, abs=0.2)
+    assert Pretend.heard[:2] == pytest.approx([5, 5], abs=1.01)
+    assert sum(Pretend.heard) == pytest.approx(14, abs=0.2)
     text = made.files[0].read_text()
     assert "stretch 1 &lt;b&gt; &amp; more" in text
     assert text.count("-->") == 3
+
+
+def test_what_is_cut_out_after_class_is_not_heard_again(
+    tmp_path: Path, build: Any, pretended: Path
+) -> None:
+    recording: Recording = build(tmp_path / "rooms")
+    caption(recording, timeline(recording), ["en"], model=pretended)
+    count = len(Pretend.heard)
+    line = Timeline([(3.0, 14.0)])
+    made = caption(recording, line, ["en"], model=pretended)
+    assert len(Pretend.heard) == count
+    assert made.cues == count - 1
+    assert made.files[0].read_text().splitlines()[4].startswith("00:00:0")
+
+
+def test_the_language_is_that_of_most_stretches(
+    tmp_path: Path, build: Any, pretended: Path
+) -> None:
+    recording: Recording = build(tmp_path / "rooms", language=None)
+    Pretend.spoken = ["fr", "es", "es", "es"]
+    made = caption(recording, timeline(recording), ["fr", "es", "en"], model=pretended)
+    assert made.language == "es"
+    told: Recording = build(tmp_path / "others", language="fr-CA")
+    assert caption(told, timeline(told), ["es", "en"], model=pretended).language == "fr"
+
+
+def test_captions_grow_while_the_class_runs(tmp_path: Path, build: Any, pretended: Path) -> None:
+    recording: Recording = build(tmp_path / "rooms", pause=(7.0, 9.0))
+
+    def following() -> follow.SpeechFollower:
+        return follow.SpeechFollower(recording, Captioner(recording, ["en"], pretended))
+
+    at_work = following()
+    assert not at_work.step(2.0)
+    while at_work.step(6.5):
+        pass
+    path = recording.live / "captions.en.vtt"
+    begun = path.read_text()
+    assert begun.startswith("WEBVTT\nLanguage: en\n\n00:00:00.500 --> 00:00:01.500\nstretch 1")
+    while at_work.step(9.5):
+        pass
+    grown = path.read_text()
+    assert grown.startswith(begun)
+    path.write_text(grown[:-20])  # torn by a crash
+    again = following()
+    while again.step(14.0):
+        pass
+    cues = [line for line in path.read_text().splitlines() if "-->" in line]
+    assert len(cues) == len(set(cues)) == len(Pretend.heard)
+    starts = [follow.seconds(cue.split()[0]) for cue in cues]
+    assert starts == sorted(starts)
+    assert starts[-1] < 12  # two of the fourteen seconds were a pause
+    count = len(Pretend.heard)
+    caption(recording, timeline(recording), ["en"], model=pretended)
+    assert len(Pretend.heard) <= count + 1  # what the class ended in
 
 
 def test_without_a_model_it_is_said_what_is_missing(
@@ -158,7 +233,7 @@ def test_without_a_model_it_is_said_what_is_missing(
     (tmp_path / "tokenizer.json").write_text("{}")
     pytest.importorskip("faster_whisper")
     with pytest.raises(CaptionError, match="cannot be loaded"):
-        captions.Listener(model_folder())
+        listener.Listener(model_folder())
 
 
 def test_cues_can_be_read_in_time() -> None:
