@@ -13,6 +13,7 @@ from recorder.sources import Source
 from recorder.track import Track
 
 _OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
+_OWN_MARKS |= {"microphone"}
 
 
 class Commanded(Protocol):

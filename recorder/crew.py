@@ -35,6 +35,7 @@ class Class(Protocol):
     def in_loop(self, function: Any, *args: Any) -> None: ...
     def fact(self, code: str, source: str, active: bool, detail: str = "") -> None: ...
     def tell(self, kind: Any, data: dict[str, Any]) -> None: ...
+    def mark(self, kind: str, t: float, **data: Any) -> asyncio.Future[None]: ...
     def changed(self) -> None: ...
     def source_status(self) -> dict[str, SourceStatus]: ...
 
@@ -139,6 +140,11 @@ class Crew:
             case "finished":
                 self.finished = event
                 self.program_gone.set()
+            case "microphone":
+                now, before = str(event.get("source")), str(event.get("instead_of"))
+                log.info("microphone %s is heard instead of %s", now, before)
+                t = float(event.get("t", 0.0))
+                self._owner.mark("microphone", t, source=now, instead_of=before)
             case "error":
                 log.warning("the program says: %s", event.get("detail"))
 

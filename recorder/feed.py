@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Literal
 
@@ -40,7 +40,8 @@ class StreamInfo:
     - AAC: AudioSpecificConfig; packets are raw, without ADTS headers.
 
     A source may have two video streams, its picture and a smaller copy; the program decodes only
-    the one that is large enough for its place.
+    the one that is large enough for its place. `pick`: the channels of its sound
+    that are heard, from 1; all of them where it is empty.
     """
 
     index: int
@@ -54,6 +55,7 @@ class StreamInfo:
     fps: float = 0.0
     rate: int = 0
     channels: int = 0
+    pick: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

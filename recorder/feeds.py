@@ -14,9 +14,16 @@ from recorder import feed
 from recorder.children import FeedChild
 from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
+from recorder.sources.open import CHOOSING
 
 GROUP_BYTES = 48 * 1024 * 1024
 WATCH_EVERY = 950_000
+
+
+def heard(source: SourceSpec) -> tuple[int, ...]:
+    """The channels of the track that are heard; a captured one holds no others."""
+    child = source.url.partition(":")[0] in CHOOSING
+    return () if child else source.channel
 
 
 @dataclass(slots=True)
@@ -51,6 +58,7 @@ class Feeds:
 
     def __init__(self, sources: Sequence[SourceSpec]) -> None:
         self._roles = {source.id: str(source.role) for source in sources}
+        self._heard = {source.id: heard(source) for source in sources}
         self._lock = threading.RLock()
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._substreams: set[str] = set()
@@ -81,6 +89,7 @@ class Feeds:
                     stream.fps,
                     stream.rate,
                     stream.channels,
+                    pick=self._heard[owner] if stream.media == "audio" else (),
                 )
                 known = self._lanes.get((source, place))
                 if known is not None and replace(info, index=known.info.index) == known.info:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 from collections.abc import Mapping
@@ -98,7 +99,21 @@ def _measured(recorder: Ending) -> dict[str, Any]:
         "first_frame_ms": recorder.first_frame_ms,
         "clock_synchronised": synchronised(),
         "sources": {name: found for name, found in clocks.items() if found},
+        "microphones": _microphones(recorder.recording),
     }
+
+
+def _microphones(recording: Recording) -> dict[str, float]:
+    """For how many seconds each microphone was heard, as the parts of the lecture say."""
+    found: dict[str, float] = {}
+    for path in sorted((recording.products / "parts").glob("lecture-*.json")):
+        try:
+            told = json.loads(path.read_bytes()).get("microphones", {})
+        except (OSError, ValueError, AttributeError):
+            continue
+        for name, seconds in told.items():
+            found[name] = round(found.get(name, 0.0) + seconds, 3)
+    return found
 
 
 async def _lecture(recorder: Ending) -> str | None:

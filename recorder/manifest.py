@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 FORMAT_VERSION = 1
 
@@ -43,11 +43,23 @@ class Life(StrEnum):
     FAILED = "failed"
 
 
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, int) else value
+
+
+Channels = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=64)], ...],
+    BeforeValidator(_several),
+    Field(max_length=2),
+]
+
+
 class SourceSpec(BaseModel):
     """One source as configured: `id` names its track folder, `url` is a source URL.
 
-    `secret` refers to the credentials (`env:NAME` or `file:/path`, holding `user:password`);
-    they are never written to the manifest.
+    `channel` are the channels of its sound that are heard, counted from 1: one, or one for left
+    and one for right; none means all of them. `secret` refers to the credentials (`env:NAME` or
+    `file:/path`, holding `user:password`); they are never written to the manifest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -58,6 +70,7 @@ class SourceSpec(BaseModel):
     sub: str | None = None
     secret: str | None = None
     offset_ms: float = 0.0
+    channel: Channels = ()
 
 
 class ProgramSpec(BaseModel):
@@ -76,7 +89,8 @@ class Marker(BaseModel):
     """Something that happened at a class time `t` (seconds since the recording began).
 
     Kinds in use: `start`, `page`, `layout`, `pause`, `resume`, `gap` (data: source, from, to),
-    `restart`, `extend`, `bookmark`, `hold`, `release`, `end`, and after class `cut` (data: from,
+    `restart`, `extend`, `bookmark`, `microphone` (data: source,
+    instead_of), `hold`, `release`, `end`, and after class `cut` (data: from,
     to) and `uncut`.
     """
 

@@ -39,7 +39,7 @@ def start_children(folder: Path, spawn: fed.Spawn = fed.spawn) -> dict[str, fed.
         if markers.exists() and b'"kind":"end"' in markers.read_bytes():
             return {}
         for source in manifest["sources"]:
-            address = parse(source["url"])
+            address = parse(source["url"], source.get("channel") or ())
             if address.child is not None:
                 started[source["id"]] = spawn(address, source["id"], source["role"])
     except (SourceError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:

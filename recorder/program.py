@@ -51,7 +51,10 @@ _WHOLE_S = 0.5
 
 @dataclass
 class PartFacts:
-    """What `lecture-KKK.json` says; times in class seconds, `duration` in lecture seconds."""
+    """What `lecture-KKK.json` says; times in class seconds, `duration` in lecture seconds.
+
+    `microphones`: for how many seconds each was heard.
+    """
 
     part: int
     file: str
@@ -65,6 +68,7 @@ class PartFacts:
     pages: list[float] = field(default_factory=list)
     frames: int = 0
     skipped: int = 0
+    microphones: dict[str, float] = field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
         """JSON form: `from_` is written as `from`."""
@@ -195,10 +199,11 @@ class ProgramChild:
 
     def run(self) -> int:
         """Follows the feed to its end; 0 when it ended with `finish`."""
-        program, told = self.program, 0
+        program, told, heard = self.program, 0, 0
         say("started", part=self.facts.part, file=self.path.name, encoder=self.facts.encoder)
         for message in self.inbox:
             program.take(message)
+            heard = self._tell_microphones(heard)
             if program.finished:
                 self._finished()
                 return 0
@@ -219,6 +224,13 @@ class ProgramChild:
         self._save()
         return 1
 
+    def _tell_microphones(self, told: int) -> int:
+        """Says which microphone took over from which, beyond the `told` first times."""
+        found = self.program.mixer.taken_over
+        for at, source, before in found[told:]:
+            say("microphone", t=at / encoders.SAMPLE_RATE, source=source, instead_of=before)
+        return len(found)
+
     def _note_pages(self) -> None:
         """Keeps page turns for the case that this process does not see the end."""
         pages = [turn / 1e6 for turn, _ in self.program.pages()]
@@ -232,6 +244,7 @@ class ProgramChild:
         facts.to = program.done / 1e6
         facts.spans = program.spans()
         facts.duration = program.writer.end / 1e6
+        facts.microphones = {name: round(s, 3) for name, s in program.mixer.heard_s.items()}
         facts.frames, facts.skipped = program.frames, program.skipped
         facts.pages = [turn / 1e6 for turn, _ in program.pages()]
         facts.chapters = [asdict(chapter) for chapter in program.chapters()]

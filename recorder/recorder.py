@@ -180,7 +180,7 @@ class Recorder:
             if self.state == "paused":
                 track.pause()
             try:
-                address = parse(spec.url)
+                address = parse(spec.url, spec.channel)
             except SourceError as error:
                 track.changed("failed", str(error))
                 continue

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from recorder import feed
 from recorder.engines.picture import planes_of
+from recorder.pick import picked
 
 PICTURE_WIDTH = 480
 PICTURE_SECONDS = 1.0
@@ -90,7 +91,7 @@ class SoundWatch:
         """Takes a packet; True when the fact `silent` changed."""
         rms = 0.0
         for frame in self._decoder.decode(av.Packet(message.data)):
-            sound: NDArray[Any] = frame.to_ndarray()
+            sound: NDArray[Any] = picked(frame, self.info.pick).to_ndarray()
             scale = 1.0 if sound.dtype.kind == "f" else float(np.iinfo(sound.dtype).max)
             level = np.sqrt(np.mean(np.square(sound.astype(np.float32) / scale), axis=-1))
             rms = max(rms, float(np.max(level)))

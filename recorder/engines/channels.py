@@ -84,6 +84,11 @@ class Choice:
         self._in_use: object | None = None
         self._better_s = 0.0
 
+    @property
+    def in_use(self) -> object | None:
+        """The microphone that was chosen last."""
+        return self._in_use
+
     def choose(self, ears: Sequence[tuple[object, Ear]], seconds: float) -> object:
         """The microphone to use for the next `seconds`, of those that are alive."""
         best, ear = max(ears, key=lambda pair: pair[1].score)

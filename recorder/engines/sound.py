@@ -17,6 +17,7 @@ from recorder.encoders import SAMPLE_RATE
 from recorder.engines.channels import Choice, Ear, Repair
 from recorder.engines.loudness import AHEAD, Leveller
 from recorder.feed import FeedPacket, StreamInfo
+from recorder.pick import picked
 
 Samples = NDArray[np.float32]
 
@@ -73,7 +74,7 @@ class SoundTrack:
         at = message.pts
         for frame in frames:
             length = round(frame.samples * 1_000_000 / frame.sample_rate)
-            self._lay(at, self._convert(frame))
+            self._lay(at, self._convert(picked(frame, self.info.pick)))
             at += length
 
     def _convert(self, frame: AudioFrame) -> Samples:
@@ -150,13 +151,16 @@ def _stretched(sound: Samples, count: int) -> Samples:
 class Mixer:
     """Mixes the best microphone, or the presenter camera's sound without one, and the slides'.
 
-    With a `leveller` the mix comes at the lecture's loudness, its peaks limited.
+    `taken_over` and `heard_s` (seconds by source) tell which microphone was used. With a
+    `leveller` the mix comes at the lecture's loudness, its peaks limited.
     """
 
     def __init__(self, leveller: Leveller | None = None) -> None:
         self._tracks: dict[int, SoundTrack] = {}
         self._choice = Choice()
         self._leveller = leveller
+        self.taken_over: list[tuple[int, str, str]] = []  # at (samples), by whom, from whom
+        self.heard_s: dict[str, float] = {}
 
     def add(self, info: StreamInfo) -> None:
         """Announces a stream; an index announced again starts anew."""
@@ -199,6 +203,10 @@ class Mixer:
             following += track.read(start + count, AHEAD)
         return self._leveller.take(start, mix, following)
 
+    def _take_over(self, position: int, before: SoundTrack, now: object) -> None:
+        if isinstance(now, SoundTrack) and now.info.source != before.info.source:
+            self.taken_over.append((position, now.info.source, before.info.source))
+
     def _audible(self, position: int, count: int, sounds: dict[int, Samples]) -> list[SoundTrack]:
         def of(roles: Iterable[str]) -> list[SoundTrack]:
             return [
@@ -212,7 +220,13 @@ class Mixer:
             for track in microphones:
                 track.ear.take(sounds[id(track)])
             ears = [(track, track.ear) for track in microphones]
+            before = self._choice.in_use
             chosen = self._choice.choose(ears, count / SAMPLE_RATE)
+            if isinstance(before, SoundTrack) and before is not chosen:
+                self._take_over(position, before, chosen)
             microphones = [track for track in microphones if track is chosen]
+        for track in microphones:
+            seconds = self.heard_s.get(track.info.source, 0.0) + count / SAMPLE_RATE
+            self.heard_s[track.info.source] = seconds
         speech = microphones or of(["presenter"])[:1] or of(["audience"])[:1]
         return speech + of(["slides"])

@@ -12,6 +12,7 @@ import av
 from av.container import InputContainer
 
 from recorder import feed, segments
+from recorder.feeds import heard
 from recorder.recording import Recording, SourceSpec
 
 TICK_US = 100_000
@@ -208,4 +209,5 @@ def _info(stream: av.stream.Stream, source: SourceSpec, index: int) -> feed.Stre
         header,
         rate=sound.sample_rate,
         channels=sound.channels,
+        pick=heard(source),
     )

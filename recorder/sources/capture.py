@@ -1,8 +1,8 @@
 """A device as a source, run as a child: `python -m recorder.sources.capture URL --id ID --role R`.
 
 - `v4l2:///dev/video0?size=1920x1080&fps=30&format=mjpeg` (format: yuyv422, mjpeg, h264 …)
-- `alsa://hw:1?rate=48000&channels=2`
-- `pulse://NAME` (`pulse://` for the default source)
+- `alsa://hw:1?rate=48000&channels=8&channel=3,4` (`channels` come, `channel` is kept)
+- `pulse://NAME` (`pulse://` for the default source), `channels` and `channel` as above
 - `screen://:0?size=1920x1080&fps=10`
 
 Raw pictures are encoded here, so that a broken encoder takes no track with it; a camera that
@@ -27,6 +27,7 @@ from av.stream import Stream
 from av.video.frame import PictureType, VideoFrame
 
 from recorder import encoders, feed
+from recorder.pick import picked
 from recorder.sources.child import (
     Output,
     SourceError,
@@ -105,8 +106,11 @@ class PictureCapture:
 class SoundCapture:
     """Encodes a device's sound; stamps are smoothed, because sound arrives in lumps."""
 
-    def __init__(self, source: str, role: str, channels: int) -> None:
-        self._channels = min(2, channels)
+    def __init__(self, source: str, role: str, channels: int, pick: tuple[int, ...] = ()) -> None:
+        """`pick`: the channels that are kept (from 1), of `channels` that come."""
+        kept = [channel for channel in pick if channel <= channels]
+        self._pick = tuple(kept)
+        self._channels = len(kept) or min(2, channels)
         layout = "stereo" if self._channels == 2 else "mono"
         self._encoder = encoders.open_sound(self._channels, 64_000 * self._channels)
         self._resampler = av.AudioResampler("fltp", layout, encoders.SAMPLE_RATE)
@@ -135,6 +139,7 @@ class SoundCapture:
             self._anchor = measured
         else:
             self._anchor += (measured - self._anchor) / 64
+        frame = picked(frame, self._pick)
         frame.pts = None
         for part in self._resampler.resample(frame):
             part.pts = None
@@ -164,7 +169,7 @@ def capture(
             if isinstance(stream, av.VideoStream) and stream.codec_context.name == "h264":
                 _pass_through(container, stream, output, stop, source, role)
             else:
-                _encode(container, stream, output, stop, source, role)
+                _encode(container, stream, output, stop, source, role, device.channel)
         except av.error.FFmpegError as error:
             remedy = REMEDY[device.scheme]
             raise SourceError(f"{url}: stopped ({error.strerror}); {remedy}") from error
@@ -179,6 +184,7 @@ def _encode(
     stop: threading.Event,
     source: str,
     role: str,
+    pick: tuple[int, ...],
 ) -> None:
     clock = DeviceClock()
     picture: PictureCapture | None = None
@@ -197,7 +203,7 @@ def _encode(
             packets = picture.packets(frame, t)
         else:
             if sound is None:
-                sound = SoundCapture(source, role, len(frame.layout.channels))
+                sound = SoundCapture(source, role, len(frame.layout.channels), pick)
                 output.send(sound.info)
             packets = sound.packets(frame, t)
         for packet in packets:
@@ -237,10 +243,11 @@ def capture_pulse(
     """Captures through `parec`, because FFmpeg in PyAV has no PulseAudio."""
     if shutil.which("parec") is None:
         raise SourceError(f"{url}: parec is not installed (package pulseaudio-utils)")
-    rate, channels, samples = encoders.SAMPLE_RATE, 2, 480
+    rate, channels, samples = encoders.SAMPLE_RATE, int(device.options["channels"]), 480
     command = ["parec", "--raw", "--format=s16le", f"--rate={rate}", f"--channels={channels}"]
     command += ["--latency-msec=20"] + ([f"--device={device.name}"] if device.name else [])
-    worker = SoundCapture(source, role, channels)
+    worker = SoundCapture(source, role, channels, device.channel)
+    layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as child:
         assert child.stdout is not None
         try:
@@ -248,7 +255,7 @@ def capture_pulse(
             size = samples * channels * 2
             while not stop.is_set() and len(data := child.stdout.read(size)) == size:
                 sound = np.frombuffer(data, np.int16).reshape(1, -1)
-                frame = AudioFrame.from_ndarray(sound, "s16", "stereo")
+                frame = AudioFrame.from_ndarray(sound, "s16", layout)
                 frame.sample_rate = rate
                 for packet in worker.packets(frame, boottime_us() - samples * US // rate):
                     output.send(packet)

@@ -20,8 +20,8 @@ _PLAUSIBLE_US = 2 * US
 _ALSA_CONFIG = Path("/usr/share/alsa/alsa.conf")
 _OPTIONS = {
     "v4l2": {"size", "fps", "format"},
-    "alsa": {"rate", "channels"},
-    "pulse": set[str](),
+    "alsa": {"rate", "channels", "channel"},
+    "pulse": {"channels", "channel"},
     "screen": {"size", "fps"},
 }
 
@@ -34,6 +34,7 @@ class Device:
     name: str
     demuxer: str
     options: dict[str, str] = field(default_factory=dict)
+    channel: tuple[int, ...] = ()
 
     @classmethod
     def parse(cls, url: str) -> Device:
@@ -53,15 +54,17 @@ class Device:
         build: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
             "v4l2": _v4l2_options,
             "alsa": _alsa_options,
-            "pulse": lambda _: {},
+            "pulse": _pulse_options,
             "screen": _screen_options,
         }
         try:
+            channel = _channel(told.pop("channel", ""))
             options = build[scheme](told)
         except ValueError as error:
             raise SourceError(f"{url}: {error}") from error
         demuxer = {"screen": "x11grab", "pulse": ""}.get(scheme, scheme)
-        return cls(scheme, name or (":0" if scheme == "screen" else ""), demuxer, options)
+        name = name or (":0" if scheme == "screen" else "")
+        return cls(scheme, name, demuxer, options, channel)
 
 
 REMEDY = {
@@ -101,6 +104,17 @@ def _alsa_options(told: dict[str, str]) -> dict[str, str]:
         "sample_rate": _number("rate", told.get("rate", "48000"), 8000, 192_000),
         "channels": _number("channels", told.get("channels", "2"), 1, 32),
     }
+
+
+def _pulse_options(told: dict[str, str]) -> dict[str, str]:
+    return {"channels": _number("channels", told.get("channels", "2"), 1, 32)}
+
+
+def _channel(value: str) -> tuple[int, ...]:
+    names = value.split(",") if value else []
+    if len(names) > 2:
+        raise ValueError("channel is one number, or two for left and right")
+    return tuple(int(_number("channel", name, 1, 64)) for name in names)
 
 
 def _screen_options(told: dict[str, str]) -> dict[str, str]:

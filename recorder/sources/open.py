@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ _CHILDREN = {
     "screen": "recorder.sources.capture",
     "webrtc": "recorder.sources.shared",
 }
+# Kinds of which the capturing child itself chooses the channels of the sound.
+CHOOSING = frozenset({"alsa", "pulse"})
 # Taken off an address before it is opened: they are ours, not the camera's.
 _OWN = {
     "rtsp": ("sub", "transport"),
@@ -81,8 +84,11 @@ def child_module(scheme: str) -> str | None:
     return _CHILDREN.get(scheme)
 
 
-def parse(url: str) -> Address:
-    """Takes an address apart. Raises SourceError when it cannot be a source."""
+def parse(url: str, channel: Sequence[int] = ()) -> Address:
+    """Takes an address apart; a captured sound is told which `channel` to keep.
+
+    Raises SourceError when it cannot be a source.
+    """
     scheme, colon, rest = url.partition(":")
     scheme = scheme.lower()
     if not colon or not rest:
@@ -90,6 +96,8 @@ def parse(url: str) -> Address:
             f"{url!r} is not a source address; write KIND:…, such as rtsp://host/path"
         )
     if scheme in _CHILDREN:
+        if channel and scheme in CHOOSING:
+            url += ("&" if "?" in url else "?") + "channel=" + ",".join(map(str, channel))
         return Address(scheme, url)
     if scheme not in _STREAMS:
         known = ", ".join(sorted(_STREAMS | set(_CHILDREN)))

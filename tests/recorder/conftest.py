@@ -118,12 +118,12 @@ class Class:
     """One recording and the processes that record it, one after the other."""
 
     def __init__(self, folder: Path, sources: Sequence[str], **fields: Any) -> None:
-        """`sources` are ROLE=URL; the role is the id too."""
+        """`sources` are ROLE=URL or ROLE:ID=URL; `fields` are those of every source."""
         specs = []
         for source in sources:
-            role, _, url = source.partition("=")
-            secret = fields.get("secret")
-            specs.append(SourceSpec(id=role, role=role, url=url, secret=secret))  # type: ignore[arg-type]
+            name, _, url = source.partition("=")
+            role, _, given = name.partition(":")
+            specs.append(SourceSpec(id=given or role, role=role, url=url, **fields))  # type: ignore[arg-type]
         self.run_dir = folder / "run"
         self.recording: Recording = recording.create(
             folder / "recordings",

@@ -37,7 +37,7 @@ from recorder.sources.device import Device, DeviceClock
             "alsa",
             {"sample_rate": "48000", "channels": "1"},
         ),
-        ("pulse://", "", "", {}),
+        ("pulse://", "", "", {"channels": "2"}),
         ("screen://:1?fps=5", ":1", "x11grab", {"framerate": "5", "draw_mouse": "1"}),
     ],
 )
