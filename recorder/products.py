@@ -39,6 +39,7 @@ class Kind(StrEnum):
     OFFLINE = "offline"
     LINK = "link"
     DRAFT = "draft"
+    STUDY = "study"
 
 
 MEDIA_TYPES = {
@@ -73,6 +74,7 @@ _NAMED = (
     (re.compile(rf"captions\.({_LANGUAGE})\.vtt"), Kind.CAPTIONS),
     (re.compile(rf"transcript\.({_LANGUAGE})\.txt"), Kind.TRANSCRIPT),
     (re.compile(rf"(?:summary|quiz)\.({_LANGUAGE})\.draft\.json"), Kind.DRAFT),
+    (re.compile(rf"(?:summary|quiz)\.({_LANGUAGE})\.json"), Kind.STUDY),
 )
 _SLIDE = re.compile(rf"{_SLIDES}/\d{{3,5}}\.jpg")
 _OF_SOURCE = re.compile(rf"({_NAME})(\.framed)?\.mp4")

@@ -45,6 +45,8 @@ def destroy(recording: Recording) -> list[Path]:
     for path in recording.live.glob("*"):
         if path.is_file():
             path.unlink()
+    for path in recording.products.glob("*.draft.json"):
+        path.unlink()
     for pattern in _DERIVED:
         for path in (recording.products / PARTS).glob(pattern):
             path.unlink()

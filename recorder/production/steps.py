@@ -1,7 +1,8 @@
 """The steps after class, each named, resumable, and skipped when it is up to date.
 
-align → analyse → render → caption → package. What a step was made of and what it made stand in
-`products/parts/steps.json`: it is done again when its sources, its settings or its files change.
+align → analyse → render → caption → draft → package. What a step was made of and what it made
+stand in `products/parts/steps.json`: it is done again when its sources, its settings or its files
+change.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import av
 
 from recorder import production_state, segments
-from recorder.production import captions, mix, slides
+from recorder.production import captions, drafts, mix, slides
 from recorder.production.finish import finish, timeline
 from recorder.production.master import master
 from recorder.production.package import package
@@ -26,7 +27,7 @@ from recorder.production.workforce import workers
 from recorder.program import PARTS
 from recorder.recording import MARKERS, Recording, RecordingError, write_durably
 
-NAMES = ("align", "analyse", "render", "caption", "package")
+NAMES = ("align", "analyse", "render", "caption", "draft", "package")
 STATE = "steps.json"
 SOUND = "sound.json"
 _VERSION = 1
@@ -51,6 +52,7 @@ class StepResult:
 class _Made:
     files: list[Path]
     notices: list[str] = field(default_factory=list)
+    again: bool = False  # the next run tries again
 
 
 def run(
@@ -121,7 +123,7 @@ def _run(
             continue
         progress(step, 0.0, 1.0)
         made = _STEPS[step](recording, settings, lambda done, of, s=step: progress(s, done, of))
-        _note(recording, step, key, made)
+        _note(recording, step, "" if made.again else key, made)
         yield StepResult(step, "done", made.files, made.notices)
 
 
@@ -197,6 +199,15 @@ def _caption(recording: Recording, settings: Settings, progress: Any) -> _Made:
     return _Made(made.files)
 
 
+def _draft(recording: Recording, settings: Settings, progress: Any) -> _Made:
+    if settings.drafts is None:
+        return _Made([])
+    try:
+        return _Made(drafts.draft(recording, settings.drafts, progress))
+    except drafts.DraftError as notice:
+        return _Made([], [str(notice)], again=True)
+
+
 def _package(recording: Recording, settings: Settings, progress: Any) -> _Made:
     made = package(recording, whole=True)
     progress(1.0, 1.0)
@@ -208,6 +219,7 @@ _STEPS: dict[str, Callable[[Recording, Settings, Any], _Made]] = {
     "analyse": _analyse,
     "render": _render,
     "caption": _caption,
+    "draft": _draft,
     "package": _package,
 }
 
@@ -232,6 +244,7 @@ def _key(recording: Recording, step: str, settings: Settings) -> str:
     analysis = [_stamp(products / slides.SLIDES), _stamp(products / SOUND)]
     model = captions.place(settings.model)
     texts = [_stamp(path) for path in sorted(products.glob("captions.*.vtt"))]
+    spoken = [_stamp(path) for path in sorted(products.glob("transcript.*.txt"))]
     about = [manifest.title, manifest.lecturer, manifest.course, manifest.language]
     made_of: dict[str, list[Any]] = {
         "align": [class_, settings.layout],
@@ -240,6 +253,7 @@ def _key(recording: Recording, step: str, settings: Settings) -> str:
         "caption": [class_, list(settings.languages), str(model), _stamp(model / "model.bin")]
         if model
         else ["no model"],
+        "draft": [spoken, asdict(settings.drafts)] if settings.drafts else ["off"],
         "package": [
             _stamp(recording.lecture),
             analysis,

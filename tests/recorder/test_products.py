@@ -25,6 +25,7 @@ def recording(tmp_path: Path) -> Recording:
         "captions.en.vtt", "transcript.zh-Hans.txt", "chapters.vtt", "slides.json",
         "slides/001.jpg", "slides/002.jpg", "poster.jpg", "sprites.jpg", "sprites.vtt",
         "metadata.json", "data.json", "offline.zip", "link.imscc", "summary.en.draft.json",
+        "quiz.en.json",
         "lecture.new", ".lecture.mp4.new", "other.mp4", "notes.txt", "slides/notes.txt",
         "parts/steps.json",
     ):  # fmt: skip
@@ -38,7 +39,7 @@ def test_every_product_is_listed_once_with_what_it_is_for(recording: Recording) 
     found = products(recording.folder, recording.manifest)
     assert found[0].name == "lecture.mp4"
     by_name = {product.name: product for product in found}
-    assert len(by_name) == len(found) == 19
+    assert len(by_name) == len(found) == 20
     assert by_name["captions.en.vtt"].language == "en"
     assert by_name["transcript.zh-Hans.txt"].kind is Kind.TRANSCRIPT
     assert by_name["chapters.vtt"].language == "de"

@@ -159,7 +159,7 @@ def test_what_is_up_to_date_is_left_alone_and_what_changed_is_not(
     recording, _ = produced
     stamps = {path: path.stat().st_mtime_ns for path in recording.products.glob("*.*")}
     again = steps.run(recording)
-    assert [one.outcome for one in again] == ["current"] * 5
+    assert [one.outcome for one in again] == ["current"] * 6
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     (recording.products / "slides" / "002.jpg").unlink()
     (recording.products / "metadata.json").write_text('{"title": "Corrected"}')
@@ -172,7 +172,7 @@ def test_what_is_up_to_date_is_left_alone_and_what_changed_is_not(
 
 def test_a_wrong_step_and_a_class_under_way_are_refused(tmp_path: Path, build: Any) -> None:
     recording = build(tmp_path)
-    with pytest.raises(RecordingError, match="align, analyse, render, caption, package"):
+    with pytest.raises(RecordingError, match="align, analyse, render, caption, draft, package"):
         steps.run(recording, "polish")
     (recording.folder / "markers.jsonl").unlink()
     with pytest.raises(RecordingError, match="still being recorded"):
