@@ -28,6 +28,7 @@ from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
 from controller.notes import Notes
 from controller.outbox import Outbox
+from controller.rights_room import decisions
 from controller.session import Session, now_utc
 from controller.state import (
     Actor,
@@ -87,6 +88,9 @@ class Classroom:
         self._upkeep = Upkeep(config, self._lesson)
         self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
         self.timetable = Timetable(config, self._lesson, self.publish_event)
+        self._edits, self.rights = decisions(
+            config, self.recording_folder, self._outbox, self._lesson.register, self._changed_folder
+        )
         self.help = HelpDesk(config, self._lesson.register, self.publish_event, self.view)
 
     # The room's life
@@ -101,9 +105,11 @@ class Classroom:
         await self.timetable.start()
         self._upkeep.start()
         await self._production.start()
+        await self._edits.start()
 
     async def stop(self) -> None:
         """Stop controlling. Recorders go on; the next controller adopts them."""
+        await self._edits.stop()
         await self._production.stop()
         await self._upkeep.stop()
         await self.timetable.stop()
@@ -335,7 +341,7 @@ class Classroom:
         folder = self.recording_folder(recording)
         data = {"recording": recording, "target": target}
         await self._lesson.register.note(actor, "publish", data)
-        return self._outbox.publish(folder, target)
+        return self._outbox.publish(folder, target, actor.name)
 
     async def retry_delivery(self, actor: Actor, delivery: str) -> DeliveryView:
         """Try a failed delivery again; `unknown_delivery` (404)."""
@@ -353,6 +359,10 @@ class Classroom:
         self.publish_event(
             "alarms", {"alarms": [alarm.model_dump(mode="json") for alarm in alarms]}
         )
+
+    def _changed_folder(self, folder: Path) -> None:
+        identity = folder.name.rpartition("_")[2]
+        self._lesson.register.in_background(self._tell_recording(identity), "tell recording")
 
     async def _tell_recording(self, recording: str) -> None:
         try:

@@ -66,8 +66,45 @@ class Outbox:
             else:
                 self._alarms.set(alarm, None)
 
-    def publish(self, folder: Path, target: str) -> DeliveryView:
-        """Submit by hand."""
+    def of(self, recording: str) -> list[DeliveryView]:
+        """The deliveries of one recording."""
+        return [one for one in self.views() if one.recording == recording]
+
+    async def hold(self, folder: Path, by: str) -> None:
+        """Stop the recording's deliveries and recall those under way."""
+        if self._worker is not None:
+            await self._worker.hold(folder, by=by)
+
+    async def release(self, folder: Path, by: str) -> None:
+        """Let the recording's deliveries go on."""
+        if self._worker is not None:
+            await self._worker.release(folder, by=by)
+
+    async def pause(self, folder: Path) -> None:
+        """The recording's files are about to change."""
+        if self._worker is not None:
+            await self._worker.pause(folder)
+
+    async def ask_back(self, folder: Path, target: str, by: str) -> None:
+        """Have a target take the recording back."""
+        try:
+            await self._need().ask_back(folder, target, by=by)
+        except TargetError as error:
+            raise ClassroomError("not_ready", error.message, error.remedy) from error
+
+    def again(self, folder: Path, by: str = "") -> None:
+        """The recording has changed: every target that has it gets it anew, and no other."""
+        if self._worker is None:
+            return
+        for known in self._worker.of(folder):
+            if known.state not in ("withdrawn", "withdrawing"):
+                try:
+                    self._worker.submit(folder, known.target, by=by)
+                except TargetError as error:
+                    _log.warning("not_submitted", target=known.target, error=str(error))
+
+    def publish(self, folder: Path, target: str, by: str = "") -> DeliveryView:
+        """Submit by hand, also what was withdrawn."""
         if all(known.id != target for known in self._targets):
             raise ClassroomError(
                 "unknown_target",
@@ -76,7 +113,7 @@ class Outbox:
                 404,
             )
         try:
-            return view(self._need().submit(folder, target))
+            return view(self._need().submit(folder, target, by=by, again=True))
         except TargetError as error:
             raise ClassroomError("not_ready", error.message, error.remedy) from error
 

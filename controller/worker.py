@@ -72,6 +72,11 @@ class Worker:
         lines = self._said.decode("utf-8", "replace").strip().splitlines()
         return self._detail or (lines[-1] if lines else f"it ended with status {self.ended}")
 
+    async def wait(self) -> None:
+        """Until it has ended."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def stop(self) -> None:
         """End it and its children, and wait until they are gone."""
         if self._task is None:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from controller.rights import RightsView
 from controller.state import (
     DeliveryView,
     Event,
@@ -32,6 +33,7 @@ from dashboard.api.review import (
     ReviewNotes,
     ViewedBuckets,
 )
+from dashboard.api.rights import Correction, Erase, Hold, Trim, Withdraw
 from dashboard.api.session import End, Extend, SetLayout, Start
 from dashboard.api.timetable import Skip
 from dashboard.presets import PresetPicture
@@ -53,6 +55,7 @@ ANSWERS: list[type[BaseModel]] = [
     RecordingVisibility,
     ReviewLink,
     ReviewNotes,
+    RightsView,
     RoomView,
     SessionView,
     StepResult,
@@ -60,8 +63,11 @@ ANSWERS: list[type[BaseModel]] = [
 ]
 QUESTIONS: list[type[BaseModel]] = [
     Call,
+    Correction,
     End,
+    Erase,
     Extend,
+    Hold,
     Login,
     NewNote,
     NoteText,
@@ -70,7 +76,9 @@ QUESTIONS: list[type[BaseModel]] = [
     SetLayout,
     Skip,
     Start,
+    Trim,
     ViewedBuckets,
+    Withdraw,
 ]
 TARGET = Path(__file__).parent / "web" / "src" / "api" / "types.ts"
 HEAD = "// Made by `python -m dashboard.web_types` from the API's models; do not edit.\n"

@@ -113,6 +113,10 @@ class DeliveryWorker:
         jobs = sorted(self._jobs.values(), key=lambda job: job.delivery.deadline)
         return [job.status() for job in jobs]
 
+    def of(self, folder: Path) -> list[DeliveryStatus]:
+        """The deliveries of one recording."""
+        return [job.status() for job in self._of(folder)]
+
     async def deliver_once(
         self, folder: Path, target_id: str, *, tries: int | None = None
     ) -> DeliveryStatus:

@@ -1,7 +1,8 @@
 """Which of a class the lecture keeps: pauses, what comes after End, and what was cut out later.
 
 A cut is a marker as well (`cut`, with the class seconds `from` and `to`), written after class; it
-changes no track. `uncut` takes all cuts made before it back.
+changes no track. `uncut` takes the cuts made before it back, but not those with `erase`, whose
+time is destroyed in the tracks as well.
 """
 
 from __future__ import annotations
@@ -42,18 +43,23 @@ def lecture_spans(markers: Sequence[Marker], duration: float) -> list[Span]:
     return without(end, [*pauses, *cuts(markers)])
 
 
-def cuts(markers: Iterable[Marker]) -> list[Span]:
-    """The cuts (class seconds) that stand, in the order in which they were made."""
-    found: list[Span] = []
+def cuts(markers: Iterable[Marker], *, erased: bool = False) -> list[Span]:
+    """The cuts (class seconds) that stand, in the order in which they were made.
+
+    What was erased is in no track any more, so it cannot be taken back; `erased` asks for those
+    cuts only.
+    """
+    found: list[tuple[Span, bool]] = []
     for marker in markers:
         if marker.kind == UNCUT:
-            found = []
+            found = [one for one in found if one[1]]
         elif marker.kind == CUT:
             try:
-                found.append((float(marker.data["from"]), float(marker.data["to"])))
+                span = float(marker.data["from"]), float(marker.data["to"])
             except (KeyError, TypeError, ValueError):
                 continue
-    return found
+            found.append((span, bool(marker.data.get("erase"))))
+    return [span for span, gone in found if gone or not erased]
 
 
 def without(end: float, out: Iterable[Span]) -> list[Span]:

@@ -27,8 +27,8 @@ _DERIVED = ("transcript-*", "texts-*", "lecture-*.mp4", "fill-*", "*.draft.json"
 
 
 def destroy(recording: Recording) -> list[Path]:
-    """Takes every cut out of the tracks; returns the segments that were changed."""
-    out = cuts(recording.markers())
+    """Takes what is to be erased out of the tracks; returns the segments that were changed."""
+    out = cuts(recording.markers(), erased=True)
     if not out:
         return []
     changed, syncer = [], segments.Syncer()

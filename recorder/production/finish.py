@@ -108,7 +108,9 @@ def timeline(recording: Recording, *, uncut: bool = False) -> Timeline:
 
     `uncut`: what it would keep if nothing had been cut out after class.
     """
-    markers = [m for m in recording.markers() if not (uncut and m.kind == CUT)]
+    markers = recording.markers()
+    if uncut:
+        markers = [m for m in markers if m.kind != CUT or m.data.get("erase")]
     ends = [marker.t for marker in markers]
     for source in recording.manifest.sources:
         spans = [

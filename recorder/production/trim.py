@@ -26,6 +26,7 @@ import cv2
 
 from recorder.engines.chapters import Chapter
 from recorder.production import captions, cutting, erase, package, vtt
+from recorder.production.__main__ import end_with
 from recorder.production.finish import Timeline, timeline
 from recorder.products import Kind, Product, products
 from recorder.program import PARTS
@@ -107,7 +108,8 @@ def trim(
 ) -> bool:
     """Brings the products to the cuts that stand; False when they have them already.
 
-    `erasing` destroys what was cut, in the tracks too. Raises RecordingError when nothing would
+    `erasing` destroys what is to be erased in the tracks too, and every cut made so far becomes
+    final in the products. Raises RecordingError when nothing would
     be left, or there is no lecture.
     """
     _commit(recording)
@@ -327,8 +329,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m recorder.production.trim", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--erase", action="store_true", help="destroy what was cut out")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line (always)")
+    parser.add_argument("--settings", action="store_true", help="as JSON on standard input")
+    parser.add_argument("--nice", type=int, default=_NICE)
+    parser.add_argument("--owner", type=int, help="a process; this one ends with it")
     options = parser.parse_args()
-    os.nice(_NICE)
+    if options.owner is not None:
+        end_with(options.owner)
+    told_to = json.load(sys.stdin) if options.settings else {}
+    erasing = options.erase or bool(told_to.get("erase"))
+    os.nice(options.nice)
     cv2.setNumThreads(1)
     told = 0.0
 
@@ -342,7 +352,7 @@ def main() -> int:
     with (recording.folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # production that is at work is waited for
         try:
-            trim(recording, erasing=options.erase, progress=progress)
+            trim(recording, erasing=erasing, progress=progress)
         except (RecordingError, OSError, av.error.FFmpegError) as error:
             recording.update(edit={**(recording.manifest.edit or {}), "error": str(error)})
             print(json.dumps({"event": "error", "detail": str(error)}), flush=True)

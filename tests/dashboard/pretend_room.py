@@ -12,10 +12,14 @@ import numpy as np
 from pretend_timetable import PretendHelp, PretendTimetable
 from pydantic import BaseModel
 
+from controller.edits import Edits
 from controller.errors import ClassroomError
 from controller.events import EventBus
+from controller.health import AlarmBoard
 from controller.journal import Journal
 from controller.notes import Notes
+from controller.outbox import Outbox
+from controller.rights import Rights
 from controller.state import (
     Actor,
     Alarm,
@@ -91,6 +95,15 @@ class PretendRoom:
         self.events = EventBus()
         self.journal = OpenJournal(self.state_folder / "journal.sqlite")
         self.notes = Notes(self.journal)
+        alarms = AlarmBoard(lambda _: None)
+        self.edits = Edits(root, alarms, changed=lambda _: None, done=lambda _: None)
+        self.rights = Rights(
+            self.recording_folder,
+            Outbox(None, [], alarms),
+            self.edits,
+            self._noted,
+            lambda _: None,
+        )
         self.session: SessionView | None = None
         self.calls: list[tuple[str, Actor, dict[str, Any]]] = []
         self.languages = languages or ["en", "fr", "es", "ar", "ru", "zh"]
@@ -319,6 +332,9 @@ class PretendRoom:
         raise ClassroomError("unknown_delivery", f"There is no delivery {delivery!r}.", "", 404)
 
     # --- what tests do to it -------------------------------------------------------------------
+
+    async def _noted(self, actor: Actor, kind: str, data: dict[str, Any]) -> None:
+        self.calls.append((kind, actor, data))
 
     def tell(self) -> None:
         """Publish session, devices, sources and alarms as they now stand."""

@@ -46,6 +46,18 @@ export interface CommandResult {
   reply_ms: number | null;
 }
 
+export interface Correction {
+  title?: string | null;
+  course?: string | null;
+  lecturer?: string | null;
+  language?: string | null;
+  licence?: string | null;
+  description?: string | null;
+  visibility?: "private" | "unlisted" | "course" | "public" | null;
+  consent?: boolean | null;
+  publish?: boolean | null;
+}
+
 export interface DeliveryView {
   id: string;
   recording: string;
@@ -65,6 +77,7 @@ export interface DeviceState {
   name: string;
   kind: string;
   profile: string;
+  dialect: string | null;
   model: string | null;
   firmware: string | null;
   health: Health;
@@ -80,8 +93,12 @@ export interface End {
   undo?: boolean;
 }
 
+export interface Erase {
+  spans: unknown[][];
+}
+
 export interface Event {
-  kind: "session" | "device" | "sources" | "levels" | "alarms" | "delivery" | "recording" | "step" | "timetable" | "help";
+  kind: "session" | "device" | "sources" | "levels" | "alarms" | "delivery" | "recording" | "step" | "timetable" | "help" | "lesson";
   data: Record<string, unknown>;
 }
 
@@ -106,7 +123,11 @@ export interface HelpView {
   note: string;
 }
 
-export type Kind = "lecture" | "small" | "track" | "framed" | "audio" | "captions" | "transcript" | "chapters" | "slides" | "slide" | "poster" | "preview" | "metadata" | "offline" | "link" | "draft";
+export interface Hold {
+  why?: string;
+}
+
+export type Kind = "lecture" | "small" | "track" | "framed" | "audio" | "captions" | "transcript" | "chapters" | "slides" | "slide" | "poster" | "preview" | "metadata" | "offline" | "link" | "draft" | "study";
 
 export interface Login {
   pin?: string | null;
@@ -122,6 +143,7 @@ export interface Me {
   room_name: string;
   timezone: string;
   languages: string[];
+  help_phone: string;
   sign: Sign;
   pages: string;
 }
@@ -249,6 +271,25 @@ export interface ReviewStream {
   role: "slides" | "presenter" | "audience";
 }
 
+export interface RightsView {
+  recording: string;
+  title: string;
+  course: string | null;
+  lecturer: string | null;
+  language: string | null;
+  licence: string | null;
+  description: string;
+  visibility: "private" | "unlisted" | "course" | "public";
+  consent: boolean | null;
+  publish: boolean;
+  held: Record<string, unknown> | null;
+  edit: Record<string, unknown> | null;
+  duration_s: number | null;
+  cut_s: number;
+  can_restore: boolean;
+  deliveries: DeliveryView[];
+}
+
 export interface RoomView {
   room: string;
   name: string;
@@ -369,8 +410,19 @@ export interface Traffic {
   text: string;
 }
 
+export interface Trim {
+  start?: number | null;
+  end?: number | null;
+  cuts?: unknown[][];
+}
+
 export interface ViewedBuckets {
   buckets: number[];
 }
 
 export type Visibility = "nobody" | "course" | "campus" | "public";
+
+export interface Withdraw {
+  target?: string | null;
+  last_copy?: boolean;
+}
