@@ -177,12 +177,7 @@ class Production:
 
     async def _begin(self, folder: Path) -> None:
         worker = Worker(self._commands[0], folder, nice=self._settings.nice)
-        settings = {**self._told(), "engine": self._settings.engine}
-        if self._settings.steps is not None:
-            settings["steps"] = list(self._settings.steps)
-        if self._settings.drafts is not None:
-            settings["drafts"] = self._settings.drafts.model_dump()
-        await worker.start(settings)
+        await worker.start(told(self._config))
         self._worker = worker
         self._room.told(folder)
 
@@ -260,7 +255,7 @@ class Production:
         if asyncio.get_running_loop().time() < self._follow_again:
             return
         self._follower = Worker(self._commands[1], folder, nice=19)
-        await self._follower.start(self._told())
+        await self._follower.start(told(self._config))
 
     # After a restart
 
@@ -277,6 +272,18 @@ class Production:
                 production_state.change(recording.folder, handed_over=True)
                 self._room.hand_over(recording.folder)
         return found
+
+
+def told(config: RoomConfig) -> dict[str, Any]:
+    """What a room's production is told, as `recorder.production.settings` reads it."""
+    own = config.production
+    return {
+        "languages": own.languages or config.room.languages,
+        "model": str(own.captions) if own.captions else None,
+        "engine": own.engine,
+        "steps": own.steps,
+        "drafts": own.drafts.model_dump() if own.drafts else None,
+    }
 
 
 def _ready(recording: Recording) -> bool:

@@ -15,6 +15,7 @@ from classroomd.client import ClientError, RoomClient
 from classroomd.commands import config as config_command
 from classroomd.output import USAGE, err, fail, out, show_json, show_table
 from controller.config import RoomConfig
+from recorder import production_state
 from recorder.recording import Recording, RecordingError, find, list_recordings
 
 if TYPE_CHECKING:
@@ -50,7 +51,17 @@ def _row(recording: Recording) -> dict[str, Any]:
         "bytes": recording.bytes(),
         "folder": str(recording.folder),
         "lecture": recording.lecture.exists(),
+        "production": _production(recording),
     }
+
+
+def _production(recording: Recording) -> str | None:
+    """What has become of it after class, in a word or two."""
+    state = production_state.load(recording.folder)
+    if state is None:
+        return None
+    at_work = state.state == "working" and state.step
+    return f"{state.state}: {state.step}" if at_work else state.state
 
 
 @app.command("list")
@@ -67,7 +78,7 @@ def list_(
         return
     show_table(
         "Recordings",
-        ("id", "started", "title", "seconds", "life", "MB", "lecture"),
+        ("id", "started", "title", "seconds", "life", "MB", "lecture", "production"),
         [
             (
                 row["id"],
@@ -77,6 +88,7 @@ def list_(
                 row["life"],
                 row["bytes"] // 10**6,
                 "yes" if row["lecture"] else "no",
+                row["production"] or "",
             )
             for row in rows
         ],
@@ -223,7 +235,8 @@ def produce(
     name: Name,
     config_file: ConfigFile = ROOM,
     only: Annotated[
-        str | None, typer.Option(help="One step: align, analyse, render, caption or package.")
+        str | None,
+        typer.Option(help="One step: align, analyse, render, caption, draft or package."),
     ] = None,
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Make the lecture anew from the tracks alone.")
@@ -238,17 +251,28 @@ def produce(
         Path | None, typer.Option(help="The folder of a speech model for captions.")
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="Whose workers do it: local (this machine) or ray (a cluster).")
-    ] = "local",
+        str | None,
+        typer.Option(help="Whose workers do it: local (this machine) or ray (a cluster)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the lecture and the files beside it; what is up to date is left alone."""
+    """Make the lecture and the files beside it; what is up to date is left alone.
+
+    The room's [production] holds where its file is there; options stand before it.
+    """
     import av
 
+    from controller.production import told
     from recorder.production import steps
+    from recorder.production.settings import Settings
 
     recording = locate(name, config_file, as_json=as_json)
-    settings = steps.Settings(tuple(language or ()), captions, layout, rebuild, engine)
+    known: dict[str, Any] = {}
+    if config_file.exists():
+        known = told(config_command.load(config_file, as_json=as_json))
+    options = {"languages": language, "model": captions, "layout": layout, "engine": engine}
+    known |= {key: value for key, value in options.items() if value} | {"rebuild": rebuild}
+    settings = Settings.read(known)
     try:
         with Progress(console=err, transient=True, disable=as_json) as bar:
             task = bar.add_task("", total=None)
@@ -269,6 +293,28 @@ def produce(
         out.print(f"{result.step}: {result.outcome}, {len(result.files)} files")
         for notice in result.notices:
             out.print(f"  {escape(notice)}")
+
+
+@app.command()
+def approve(
+    name: Name,
+    draft: Annotated[str, typer.Argument(help="The draft: summary.LANGUAGE or quiz.LANGUAGE.")],
+    by: Annotated[str, typer.Option(help="Who approves it.")],
+    config_file: ConfigFile = ROOM,
+    as_json: Json = False,
+) -> None:
+    """Approve a draft that a language model wrote, as its file stands now."""
+    from recorder.production.drafts import DraftError
+    from recorder.production.drafts import approve as approving
+
+    try:
+        path = approving(locate(name, config_file, as_json=as_json), draft, by)
+    except DraftError as error:
+        fail(str(error), as_json=as_json)
+    if as_json:
+        show_json({"file": str(path)})
+    else:
+        out.print(f"approved: {path}")
 
 
 def publish(

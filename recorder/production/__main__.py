@@ -25,7 +25,7 @@ from recorder.production.workforce import ENGINES
 from recorder.recording import Recording, RecordingError
 
 _NICE = 15
-_LOCK = ".production.lock"
+LOCK = ".production.lock"
 _SET_PDEATHSIG = 1
 
 
