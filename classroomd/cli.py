@@ -14,8 +14,10 @@ from classroomd.commands import (
     discover,
     doctor,
     profiles,
+    publish,
     record,
     recordings,
+    rights,
     tablets,
 )
 from classroomd.output import fail, out
@@ -27,6 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+for decision in rights.COMMANDS:
+    recordings.app.command()(decision)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(devices.app, name="devices")
 app.add_typer(tablets.app, name="tablets")
@@ -36,7 +40,7 @@ app.add_typer(profiles.app, name="profiles")
 app.add_typer(config.app, name="config")
 app.command("record")(record.record)
 app.command("produce")(recordings.produce)
-app.command("publish")(recordings.publish)
+app.command("publish")(publish.publish)
 app.command("simulate")(devices.simulate)
 app.command("doctor")(doctor.doctor)
 

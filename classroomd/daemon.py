@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable
 from typing import Self
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -142,6 +143,7 @@ class Daemon:
             config.storage.recordings,
             config.publish,
             on_change=self._delivery_changed,
+            timezone=ZoneInfo(config.room.timezone),
         )
         self._classroom = Classroom(
             config,

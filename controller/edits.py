@@ -77,11 +77,12 @@ class Edits:
         while True:
             folder = await self._queue.get()
             try:
-                await self._carry_out(folder)
+                await self.carry_out(folder)
             except (OSError, RecordingError):
                 _log.exception("edit", recording=folder.name)
 
-    async def _carry_out(self, folder: Path) -> None:
+    async def carry_out(self, folder: Path) -> None:
+        """Bring one recording to the cuts that stand in it, and wait for it."""
         edit = Recording.open(folder).manifest.edit
         if edit is None:
             return

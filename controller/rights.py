@@ -24,7 +24,7 @@ from publishing.metadata import Metadata, correct, read_metadata
 from recorder import production_state
 from recorder.recording import Life, Manifest, Recording, RecordingError, lecture_spans
 from recorder.retention import PRUNED
-from recorder.spans import CUT, UNCUT, Span, class_spans, cuts
+from recorder.spans import CUT, UNCUT, Span, class_spans
 
 Seen = Literal["private", "unlisted", "course", "public"]
 Note = Callable[[Actor, str, dict[str, Any]], Awaitable[None]]
@@ -156,6 +156,12 @@ class Rights:
         """Take all cuts back that were not erased."""
         found = self._open(recording)
         manifest = self._editable(found)
+        if not _can_restore(found) and manifest.edit is None:
+            raise ClassroomError(
+                "nothing_to_restore",
+                "Nothing was cut out, or what was cut is erased.",
+                f"`classroomd produce {found.folder.name} --rebuild` makes it from the tracks.",
+            )
         await self._note(actor, "restore_recording", {"recording": found.id})
         await self._outbox.pause(found.folder)
         await asyncio.to_thread(self._begin, found, manifest, actor, "restore", [])
@@ -281,8 +287,6 @@ class Rights:
             words = read_metadata(found.folder)
         except TargetError as error:
             raise ClassroomError("bad_metadata", error.message, error.remedy) from error
-        markers = found.markers()
-        final = set(cuts(markers, erased=True))
         return RightsView(
             recording=found.id,
             **words.model_dump(
@@ -294,9 +298,13 @@ class Rights:
             edit=manifest.edit,
             duration_s=manifest.duration_s,
             cut_s=float(manifest.measured.get("cut_s") or 0.0),
-            can_restore=any(span not in final for span in cuts(markers)),
+            can_restore=_can_restore(found),
             deliveries=self._outbox.of(found.id),
         )  # fmt: skip
+
+
+def _can_restore(found: Recording) -> bool:
+    return (found.products / "parts" / "uncut").is_dir()
 
 
 def submit_due(outbox: Outbox, folder: Path) -> None:

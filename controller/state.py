@@ -106,7 +106,7 @@ class Alarm(BaseModel):
 
 
 class DeliveryView(BaseModel):
-    """One product set on its way to one target."""
+    """One product set on its way to one target; `rate` in bytes per second while bytes move."""
 
     id: str
     recording: str
@@ -125,6 +125,8 @@ class DeliveryView(BaseModel):
     attempts: int = 0
     sent_bytes: int = 0
     total_bytes: int = 0
+    rate: float | None = None
+    eta_s: float | None = None
     detail: str = ""
     remedy: str = ""
     next_try: datetime | None = None

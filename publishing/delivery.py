@@ -70,8 +70,7 @@ class DeliveryWorker:
     async def start(self) -> None:
         """Take up every delivery that the folders under `root` still know of."""
         for manifest in sorted(self._root.glob(f"*/{MANIFEST}")):
-            for delivery in record.all_of(manifest.parent):
-                self._adopt(manifest.parent, delivery)
+            self.adopt(manifest.parent)
         self._scheduler = asyncio.create_task(self._schedule(), name="deliveries")
 
     async def stop(self) -> None:
@@ -84,6 +83,17 @@ class DeliveryWorker:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._running.clear()
         self._scheduler = None
+
+    def adopt(self, folder: Path) -> None:
+        """Take up the deliveries that one recording's folder knows of."""
+        for delivery in record.all_of(folder):
+            self._adopt(folder, delivery)
+
+    async def taken_back(self, folder: Path) -> None:
+        """One try at whatever of this recording is to be taken back, in the foreground."""
+        for job in self._of(folder):
+            if job.delivery.goal is not Goal.DELIVER and job.delivery.state not in RESTING:
+                await self._attempts.make(job)
 
     def submit(
         self, recording_folder: Path, target_id: str, *, by: str = "", again: bool = False

@@ -125,6 +125,26 @@ def test_record_produce_verify_publish(room: Path, tmp_path: Path) -> None:
     assert status["state"] == "verified"
     assert list((tmp_path / "shelf").rglob("*lecture.mp4"))
     assert "no target" in classroomd("publish", name, "--to", "x", "-c", str(room), code=2)
+    _decide(room, name, tmp_path / "shelf")
+
+
+def _decide(room: Path, name: str, shelf: Path) -> None:
+    """Who made it decides what becomes of it, without a daemon."""
+    where = ("-c", str(room))
+    held = answer("recordings", "hold", name, "--why", "a guest", *where)
+    assert held["held"]["why"] == "a guest"
+    trimmed = answer("recordings", "trim", name, "--start", "1", *where)
+    assert (trimmed["edit"], trimmed["cut_s"]) == (None, 1.0)
+    assert answer("publish", name, "--to", "shelf", *where, code=1)["state"] == "held"
+    assert "no span" in classroomd("recordings", "trim", name, "--cut", "2-1", *where, code=1)
+    answer("recordings", "release", name, *where)
+    status = answer("publish", name, "--to", "shelf", *where)
+    assert status["state"] == "verified"
+    erased = answer("recordings", "erase", name, "--cut", "1-1.5", *where)
+    assert (erased["can_restore"], erased["duration_s"] < 3.5) == (False, True)
+    gone = answer("recordings", "withdraw", name, *where)
+    assert [one["state"] for one in gone["deliveries"]] == ["withdrawn"]
+    assert not list(shelf.rglob("*lecture.mp4"))
 
 
 def test_sources_are_checked_before_anything_is_made(tmp_path: Path) -> None:

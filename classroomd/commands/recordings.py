@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +10,8 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from classroomd.client import ClientError, RoomClient
 from classroomd.commands import config as config_command
 from classroomd.output import USAGE, err, fail, out, show_json, show_table
-from controller.config import RoomConfig
 from recorder import production_state
 from recorder.recording import Recording, RecordingError, find, list_recordings
 
@@ -315,51 +312,3 @@ def approve(
         show_json({"file": str(path)})
     else:
         out.print(f"approved: {path}")
-
-
-def publish(
-    name: Name,
-    target: Annotated[str, typer.Option("--to", help="The id of a [[publish]] target.")],
-    config_file: ConfigFile = ROOM,
-    as_json: Json = False,
-) -> None:
-    """Send a recording to a target, and wait until the target has proved that it has it."""
-    config = config_command.load(config_file, as_json=as_json)
-    recording = locate(name, config_file, as_json=as_json)
-    if target not in {spec.id for spec in config.publish}:
-        known = ", ".join(spec.id for spec in config.publish) or "none"
-        fail(f"there is no target {target!r}; configured are: {known}", code=USAGE, as_json=as_json)
-    try:
-        with RoomClient.find(config) or _Alone(config) as door:
-            status = door.post("/deliveries", {"recording": recording.id, "target": target})
-    except ClientError as error:
-        fail(str(error), as_json=as_json)
-    if as_json:
-        show_json(status)
-    else:
-        out.print(f"{target}: {status['state']} {status['detail']}")
-    if status["state"] == "failed":
-        raise typer.Exit(1)
-
-
-class _Alone:
-    """Delivers without a daemon."""
-
-    def __init__(self, config: RoomConfig) -> None:
-        self._config = config
-
-    def __enter__(self) -> _Alone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-    def post(self, _path: str, body: dict[str, str]) -> dict[str, Any]:
-        """Delivers once and returns the status."""
-        from publishing.delivery import DeliveryWorker
-
-        root = self._config.storage.recordings
-        worker = DeliveryWorker(root, self._config.publish)
-        folder = find(root, body["recording"]).folder
-        status = asyncio.run(worker.deliver_once(folder, body["target"]))
-        return status.model_dump(mode="json")

@@ -130,7 +130,9 @@ async def test_a_trim_is_carried_out_and_replaces_what_was_published(room: Room)
     await room.rights.trim(ADA, recording.id, cuts=[(5.0, 6.0)], erase=True)
     await until(lambda: room.published == [b'cut {"erase": true}'])
     assert [m.data.get("erase") for m in recording.markers() if m.kind == "cut"] == [None, True]
-    assert not (await room.rights.restore(ADA, recording.id)).can_restore
+    with pytest.raises(ClassroomError, match="Nothing was cut"):
+        await until(lambda: recording.manifest.edit is None)
+        await room.rights.restore(ADA, recording.id)
 
 
 async def test_a_change_that_fails_is_told_and_nothing_leaves_meanwhile(room: Room) -> None:

@@ -66,6 +66,8 @@ export interface DeliveryView {
   attempts: number;
   sent_bytes: number;
   total_bytes: number;
+  rate: number | null;
+  eta_s: number | null;
   detail: string;
   remedy: string;
   next_try: string | null;
