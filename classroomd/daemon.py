@@ -138,6 +138,7 @@ class Daemon:
             catalog=catalog,
             on_state=self._device_changed,
             mqtt=mqtt,
+            memory=config.storage.state / "devices.json",
         )
         deliveries = DeliveryWorker(
             config.storage.recordings,

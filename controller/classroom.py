@@ -28,6 +28,8 @@ from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
 from controller.notes import Notes
 from controller.outbox import Outbox
+from controller.recognised import Recognised
+from controller.register import DAEMON
 from controller.rights_room import decisions
 from controller.session import Session, now_utc
 from controller.state import (
@@ -86,6 +88,7 @@ class Classroom:
             publish=self.publish_event,
         )
         self._upkeep = Upkeep(config, self._lesson)
+        self._recognised = Recognised(config.devices, self._note_recognised)
         self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
         self.timetable = Timetable(config, self._lesson, self.publish_event)
         self._edits, self.rights = decisions(
@@ -120,6 +123,7 @@ class Classroom:
     def device_changed(self, state: DeviceState) -> None:
         """The device manager tells a device's new state."""
         self._lesson.runner.device_changed(state)
+        self._recognised.device_changed(state)
         self.alarms.set(
             f"device.{state.id}", device_words(state, in_class=self._lesson.register.on), state.id
         )
@@ -354,6 +358,10 @@ class Classroom:
         """Put one event on the bus."""
         data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         self.events.publish(Event(kind=kind, data=data))
+
+    def _note_recognised(self, found: dict[str, Any]) -> None:
+        note = self._lesson.register.note(DAEMON, "device_recognised", found)
+        self._lesson.register.in_background(note, "note recognised")
 
     def _alarms_changed(self, alarms: list[Alarm]) -> None:
         self.publish_event(

@@ -18,7 +18,7 @@ from controller.scenes import order, step_names
 from controller.settings import AuthSettings, RoomConfig, Scene, SceneStep
 from controller.streams import camera_of
 from devices.codec import Codec
-from devices.manager import SpecError, UnknownCommand, check_spec
+from devices.manager import AUTO, SpecError, UnknownCommand, check_auto, check_spec
 from firmware_profiles.catalog import Catalog
 from publishing import targets
 from publishing.target import TargetError
@@ -229,6 +229,9 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
     catalog = Catalog(config.profiles.paths)
     for index, spec in enumerate(config.devices):
         try:
+            if spec.profile == AUTO:
+                check_auto(spec)
+                continue
             codecs[spec.id] = Codec(check_spec(spec, catalog), spec.options)
         except SpecError as error:
             loc: _Loc = ("devices", index, *error.key.split("."))
@@ -260,10 +263,11 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
 
 def _cameras(config: RoomConfig, codecs: dict[str, Codec]) -> Iterator[tuple[_Loc, str, str]]:
     """Sources that say `onvif://camera` must name a camera that can tell its address."""
+    unasked = [device.id for device in config.devices if device.profile == AUTO]
     able = [device for device, codec in codecs.items() if "stream_uri" in codec.commands]
     for index, source in enumerate(config.sources):
         camera = camera_of(source.url)
-        if camera is None or camera in able:
+        if camera is None or camera in able or camera in unasked:
             continue
         known = [device.id for device in config.devices]
         message = f"there is no device {camera!r}"

@@ -159,6 +159,14 @@ def device_words(state: DeviceState, *, in_class: bool) -> Words | None:
     """An unreachable or troubled device; what the class sees is said to the teacher in class."""
     name = state.name or state.id
     more = f" ({state.detail})" if state.detail else ""
+    if state.health is Health.OFFLINE and state.profile == "auto":
+        return Words(
+            "warning",
+            "technician",
+            f"{name} is not recognised{more}.",
+            "Check its power, cable and password, or name its profile in room.toml; "
+            "`classroomd devices discover` shows what answers.",
+        )
     if state.health is Health.OFFLINE:
         if in_class and state.kind in _SEEN_BY_CLASS:
             return Words(

@@ -46,12 +46,13 @@ class Driver:
         secrets: Callable[[], dict[str, Any]] = dict,
         catalog: Catalog | None = None,
         clock: Clock | None = None,
+        traffic: TrafficLog | None = None,
     ) -> None:
         """`secrets` gives the device's secret options at each connect; with a `catalog` dialects
         are chosen by what the device says it is. Raises ValueError for options that don't suit
         the profile."""
         self.spec = spec
-        self.traffic = TrafficLog()
+        self.traffic = traffic or TrafficLog()
         self._link, self._secrets, self._catalog = link, secrets, catalog
         self._session = session or profile.session
         self._per_command = self._session.connection == "per-command"
@@ -386,6 +387,7 @@ class Driver:
         found = who and self._catalog.dialect(self.profile.name, *who)
         if found:
             self._dialect, self._next_profile = found
+            self._knowledge.dialect(self._dialect)
             self.traffic.add("note", b"", f"dialect {self._dialect}")
             self._lifeline.at_once()
             self._lost.set()

@@ -50,6 +50,10 @@ class Knowledge:
         )
         self._state.commands = codec.infos()
 
+    def dialect(self, name: str) -> None:
+        """The device was found to speak this dialect."""
+        self._state.dialect = name
+
     # --- health --------------------------------------------------------------------------------
 
     @property

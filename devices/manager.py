@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from devices.auto import AUTO, AutoDevice, Memory
 from devices.clock import Clock
 from devices.codec import UnknownCommand, check_options
+from devices.discovery.recognise import WAYS as ASKABLE
 from devices.driver import Driver
 from devices.model import CommandResult, DeviceSpec, DeviceState, Value
 from devices.secrets import SecretError, resolve
-from devices.traffic import Traffic
+from devices.traffic import Traffic, TrafficLog
 from devices.transports.mqtt import MqttLink
 from devices.transports.open import TransportError, open_link, parse_address
 from firmware_profiles.catalog import Catalog, UnknownProfile
 from firmware_profiles.loader import ProfileError
 from firmware_profiles.schema import Profile
 
-__all__ = ["DeviceManager", "SpecError", "UnknownCommand", "UnknownDevice", "check_spec"]
+__all__ = [
+    "AUTO",
+    "DeviceManager",
+    "SpecError",
+    "UnknownCommand",
+    "UnknownDevice",
+    "check_auto",
+    "check_spec",
+]
 
 _SECRET_OPTIONS = ("password", "pin")
 
@@ -38,8 +49,22 @@ class SpecError(ValueError):
         self.device, self.key, self.message, self.remedy = device, key, message, remedy
 
 
+def check_auto(spec: DeviceSpec) -> None:
+    """Can the device of this table be asked what it is? Raises SpecError."""
+    scheme = spec.transport.partition("://")[0]
+    if scheme not in ASKABLE:
+        raise SpecError(
+            spec.id,
+            "transport",
+            f"what is at {spec.transport!r} can't be asked what it is",
+            "Name its profile; classroomd devices discover helps",
+        )
+    _check_secrets(spec, set(_SECRET_OPTIONS))
+
+
 def check_spec(spec: DeviceSpec, catalog: Catalog) -> Profile:
-    """The profile for `spec`, when profile, transport and options fit. Raises SpecError."""
+    """The profile for `spec`, when profile, transport and options fit. Raises SpecError; the
+    table must name a profile, not "auto"."""
     try:
         profile = catalog.get(spec.profile)
         if (dialect := spec.options.get("dialect")) is not None:
@@ -62,13 +87,17 @@ def check_spec(spec: DeviceSpec, catalog: Catalog) -> Profile:
         check_options(profile, spec.options)
     except ValueError as error:
         raise SpecError(spec.id, "options", str(error), "Correct it") from error
-    for name in _secret_names(profile):
+    _check_secrets(spec, _secret_names(profile))
+    return profile
+
+
+def _check_secrets(spec: DeviceSpec, names: set[str]) -> None:
+    for name in names:
         value = spec.options.get(name)
         if value is not None and not str(value).startswith(("env:", "file:")):
             raise SpecError(
                 spec.id, f"options.{name}", "a secret stands there", "Write env:NAME or file:/path"
             )
-    return profile
 
 
 def _secret_names(profile: Profile) -> set[str]:
@@ -88,13 +117,19 @@ class DeviceManager:
         on_state: Callable[[DeviceState], None],
         mqtt: MqttLink | None = None,
         clock: Clock | None = None,
+        memory: Path | None = None,
     ) -> None:
-        """Raises SpecError for a table that can't be used."""
-        self._drivers: dict[str, Driver] = {}
+        """`memory`: a file that keeps what devices of profile "auto" were recognised as. Raises
+        SpecError for a table that can't be used."""
+        self._drivers: dict[str, Driver | AutoDevice] = {}
+        known = Memory(memory)
         for spec in specs:
             if spec.id in self._drivers:
                 raise SpecError(spec.id, "id", "stands twice", "Give each device its own id")
-            self._drivers[spec.id] = _driver(spec, catalog, on_state, mqtt, clock)
+            if spec.profile == AUTO:
+                self._drivers[spec.id] = _auto(spec, catalog, on_state, clock, known)
+            else:
+                self._drivers[spec.id] = _driver(spec, catalog, on_state, mqtt, clock)
 
     async def start(self) -> None:
         """Begin connecting to all devices; returns at once."""
@@ -141,12 +176,43 @@ class DeviceManager:
         """
         return await self._driver(device).send(command, value, timeout=timeout, wait=wait)
 
-    def _driver(self, device: str) -> Driver:
+    def _driver(self, device: str) -> Driver | AutoDevice:
         try:
             return self._drivers[device]
         except KeyError:
             known = ", ".join(self._drivers) or "none"
             raise UnknownDevice(f"no device {device!r}; there is {known}") from None
+
+
+def _auto(
+    spec: DeviceSpec,
+    catalog: Catalog,
+    on_state: Callable[[DeviceState], None],
+    clock: Clock | None,
+    memory: Memory,
+) -> AutoDevice:
+    check_auto(spec)
+
+    def build(found: DeviceSpec, traffic: TrafficLog) -> Driver:
+        return _driver(found, catalog, on_state, None, clock, traffic)
+
+    def options() -> dict[str, Any]:
+        return {**spec.options, **_resolved(spec.options, set(_SECRET_OPTIONS))}
+
+    return AutoDevice(
+        spec, catalog=catalog, build=build, options=options, on_state=on_state, memory=memory
+    )
+
+
+def _resolved(options: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The secrets behind the references. Raises ValueError that names the option."""
+    found: dict[str, Any] = {}
+    for name in names & options.keys():
+        try:
+            found[name] = resolve(str(options[name]))
+        except SecretError as error:
+            raise ValueError(f"options.{name}: {error}") from error
+    return found
 
 
 def _driver(
@@ -155,6 +221,7 @@ def _driver(
     on_state: Callable[[DeviceState], None],
     mqtt: MqttLink | None,
     clock: Clock | None,
+    traffic: TrafficLog | None = None,
 ) -> Driver:
     profile = check_spec(spec, catalog)
     address = parse_address(spec.transport, profile)
@@ -170,13 +237,8 @@ def _driver(
         raise SpecError(spec.id, "transport", str(error), remedy) from error
 
     def secrets() -> dict[str, Any]:
-        found: dict[str, Any] = {"username": plain.get("username", defaults.get("username") or "")}
-        for name in names & spec.options.keys():
-            try:
-                found[name] = resolve(str(spec.options[name]))
-            except SecretError as error:
-                raise ValueError(f"options.{name}: {error}") from error
-        return found
+        username = plain.get("username", defaults.get("username") or "")
+        return {"username": username, **_resolved(spec.options, names)}
 
     return Driver(
         spec.model_copy(update={"options": plain}),
@@ -187,4 +249,5 @@ def _driver(
         secrets=secrets,
         catalog=catalog,
         clock=clock,
+        traffic=traffic,
     )

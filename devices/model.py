@@ -55,6 +55,7 @@ class CommandInfo(BaseModel):
 class DeviceState(BaseModel):
     """What is known of a device now. `warm_s`: seconds until it is ready, when it warms or cools.
 
+    `profile` is "auto" until the device is recognised; `dialect` the variant it was found to speak.
     `values` holds confirmed states by name (input, volume, mute, preset, …); `desired` what was
     asked for and not confirmed yet.
     """
@@ -63,6 +64,7 @@ class DeviceState(BaseModel):
     name: str
     kind: str
     profile: str
+    dialect: str | None = None
     model: str | None = None
     firmware: str | None = None
     health: Health = Health.CONNECTING

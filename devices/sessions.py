@@ -112,9 +112,9 @@ class Session:
 
 
 def step_bytes(text: str, options: Mapping[str, Any]) -> bytes:
-    """A step's bytes: options filled in, `hex:` digits decoded."""
-    for name, value in options.items():
-        text = text.replace("{" + name + "}", str(value))
+    """A step's bytes: options filled in (what isn't given is empty), `hex:` digits decoded."""
+    for name, value in {"username": "", "password": "", **options}.items():
+        text = text.replace("{" + name + "}", "" if value is None else str(value))
     if text.startswith("hex:"):
         return bytes.fromhex(text.removeprefix("hex:"))
     return text.encode("latin-1")

@@ -28,7 +28,7 @@ async def discover(config: DiscoveryConfig, catalog: Catalog | None = None) -> A
     async def probe(host: str, port: int) -> None:
         async with slots:
             try:
-                if await _open(host, port):
+                if await is_open(host, port):
                     await results.put(await _identified(host, port, by_port[port]))
             finally:
                 results.put_nowait(None)
@@ -48,7 +48,8 @@ async def discover(config: DiscoveryConfig, catalog: Catalog | None = None) -> A
         await asyncio.gather(*jobs, return_exceptions=True)
 
 
-async def _open(host: str, port: int) -> bool:
+async def is_open(host: str, port: int) -> bool:
+    """Does something listen there? Gives up after a second."""
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(CONNECT_S):
             _, writer = await asyncio.open_connection(host, port)
@@ -57,6 +58,19 @@ async def _open(host: str, port: int) -> bool:
             await writer.wait_closed()
         return True
     return False
+
+
+async def greeting(host: str, port: int) -> bytes:
+    """What whoever listens there says before it is asked. Waits a second."""
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(host, port)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                return await reader.read(200)
+        finally:
+            writer.close()
+    return b""
 
 
 async def _identified(host: str, port: int, profiles: list[Profile]) -> Found:
