@@ -17,6 +17,8 @@ from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
 from publishing.target import TargetConfig
 from recorder.recording import Layout, ProgramSpec, SourceSpec
+from streaming.access import Visibility
+from streaming.push import PushSpec
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
 
@@ -274,11 +276,16 @@ class OscSection(_Table):
 
 
 class UserSpec(_Table):
-    """`[[auth.users]]`: the secret holds a PIN, a password or its argon2 hash."""
+    """`[[auth.users]]`: the secret holds a PIN, a password or its argon2 hash.
+
+    `cards` refers to a file with the numbers of this user's cards, one a line, as the panel's
+    card reader types them.
+    """
 
     name: str = Field(min_length=1, max_length=64)
     role: AccessRole
     secret: SecretRef
+    cards: SecretRef | None = None
 
 
 class TokenSpec(_Table):
@@ -314,7 +321,8 @@ class TabletsSection(_Table):
     """`[tablets]`: `address` is where students reach the room's pages; QR codes carry it.
 
     `lrs`: a learning record store that gets xAPI statements after class, with pseudonyms unless
-    `names`. The room itself keeps names in its attendance for `keep_names_days`.
+    `names`. The room itself keeps names in its attendance for `keep_names_days`. `media`: below
+    which folders sticks are mounted. `moodle`: where the courses' decks lie (read only).
     """
 
     address: str | None = Field(None, pattern=r"^https?://\S+$")
@@ -323,6 +331,22 @@ class TabletsSection(_Table):
     lrs_secret: SecretRef | None = None
     names: bool = False
     keep_names_days: int = Field(30, ge=0, le=3650)
+    media: list[Path] = Field(default_factory=lambda: [Path("/media"), Path("/run/media")])
+    moodle: str | None = Field(None, pattern=r"^https?://\S+$")
+    moodle_secret: SecretRef | None = None
+
+
+class StreamingSection(_Table):
+    """`[streaming]`: who may watch a class that says nothing else, and where it is pushed.
+
+    `courses`: another visibility for single courses. `share`: screens may be shared from browsers
+    (needs classroomd[webrtc]).
+    """
+
+    visibility: Visibility = Visibility.NOBODY
+    courses: dict[str, Visibility] = Field(default_factory=dict)
+    share: bool = True
+    push: list[PushSpec] = Field(default_factory=list)
 
 
 class RoomConfig(_Table):
@@ -344,6 +368,7 @@ class RoomConfig(_Table):
     auth: AuthSettings = Field(default_factory=AuthSettings)
     server: ServerSection = ServerSection()
     tablets: TabletsSection = TabletsSection()
+    streaming: StreamingSection = StreamingSection()
     profiles: ProfilesSection = ProfilesSection()
 
     def scene(self, name: str) -> Scene | None:

@@ -247,5 +247,6 @@ class Event(BaseModel):
         "step",
         "timetable",
         "help",
+        "lesson",
     ]
     data: dict[str, Any]

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import structlog
 
 from controller.config import resolve_secret
+from controller.course_files import CourseFiles
 from controller.events import EventBus, SlowSubscriber
 from controller.lessons_told import LessonsTold
 from controller.settings import TabletsSection
-from controller.state import RoomView, SessionState, SessionView
+from controller.state import Event, RoomView, SessionState, SessionView
 from controller.tablet_store import TabletStore
 from devices.tablets.access import BrokerAccess
 from devices.tablets.clock import room_ms
@@ -26,8 +27,12 @@ from devices.tablets.decks import DeckShelf
 from devices.tablets.mqtt import Link, MqttTablets
 from devices.tablets.pairing import Paired
 from devices.tablets.room import TabletRoom
+from devices.tablets.sticks import Sticks
 
 DAY_MS = 24 * 3600 * 1000
+MARKED_TEXT = 4000
+"""So much of a page's text goes into the recording's marker, in characters."""
+
 _OVER = {SessionState.ENDED, SessionState.PLANNED}
 _log = structlog.get_logger(__name__)
 
@@ -61,7 +66,20 @@ class Tablets:
         self.settings = settings or TabletsSection()
         self.store = TabletStore(state / "tablets.db")
         self.decks = DeckShelf(state / "decks")
-        self.room = TabletRoom(room, self.store, on_marker=self._marker)
+        self.sticks = Sticks(self.settings.media)
+        self.course = ""
+        """The course of the class that is on; "" for none."""
+        self.course_files: CourseFiles | None = None
+        if self.settings.moodle:
+            token = self.settings.moodle_secret
+            self.course_files = CourseFiles(
+                self.settings.moodle, lambda: resolve_secret(token) if token else ""
+            )
+        self.room = TabletRoom(
+            room, self.store, on_marker=self._marker, on_summary=self._tell_lesson
+        )
+        self.events: EventBus | None = None
+        """Where the panels are told the lesson in numbers."""
         self.door: MqttTablets | None = None
         self.broker_port: int | None = mqtt.port if mqtt else None
         if mqtt is not None:
@@ -92,6 +110,7 @@ class Tablets:
         if self.door:
             await self.door.start()
         if classroom is not None:
+            self.events = classroom.events
             self._later(self._follow(classroom))
 
     async def stop(self) -> None:
@@ -139,25 +158,43 @@ class Tablets:
 
     async def _be_at(self, session: SessionView | None) -> None:
         lesson = self.room.lesson
+        self.course = (session.course or "") if session else ""
         if session is None or session.state in _OVER:
             if lesson is not None and (session is None or session.id == lesson.session):
                 await self.room.end()
+                self._tell_lesson(None)
                 if self._told:
                     await asyncio.to_thread(self._told.add, lesson.session)
         elif lesson is None or lesson.session != session.id:
             await self.room.open(session.id, session.title)
 
+    def _tell_lesson(self, summary: dict[str, Any] | None) -> None:
+        """Tells the panels the lesson in numbers (`{"lesson": …}`); None: it is over."""
+        if self.events is not None:
+            self.events.publish(Event(kind="lesson", data={"lesson": summary}))
+
     def _marker(self, kind: str, body: dict[str, Any]) -> None:
         lesson = self.room.lesson
         if self._mark is None or lesson is None:
             return
-        if kind == "page":
+        if kind in ("page", "deck"):
+            page = body["page"] if kind == "page" else lesson.state["page"]
             titles = {page["id"]: page["title"] for page in lesson.state["pages"]}
-            data = {"page": body["page"], "title": titles.get(body["page"], "")}
-        else:
-            data = {"label": kind, "questions": body.get("questions", [])}
-            data["questions"] = [q["id"] if isinstance(q, dict) else q for q in data["questions"]]
-        self._later(self._mark("page" if kind == "page" else "question", data))
+            self._later(self._mark_page(page, titles.get(page, "")))
+            return
+        asked = body.get("questions", [])
+        data = {"label": kind, "questions": [q["id"] if isinstance(q, dict) else q for q in asked]}
+        self._later(self._mark("question", data))
+
+    async def _mark_page(self, page: str | None, title: str) -> None:
+        """A page turn with the page's own text, so that the lecture's slides need no OCR."""
+        if self._mark is None or page is None:
+            return
+        text = await asyncio.to_thread(self.decks.text, page)
+        data: dict[str, Any] = {"page": page, "title": title}
+        if text:
+            data["text"] = text[:MARKED_TEXT]
+        await self._mark("page", data)
 
     def _later(self, job: Any) -> None:
         task: asyncio.Task[Any] = asyncio.ensure_future(job)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from controller.course_files import CourseFiles
 from controller.state import AccessRole
 from dashboard.auth import Identity, authenticator, declares, same_origin
 from dashboard.problems import ProblemError
@@ -16,6 +17,7 @@ from dashboard.room import Instructor
 from dashboard.room import Room as Classroom
 from dashboard.tablets import Reader, Room, Service
 from devices.tablets.decks import Deck, DeckError
+from devices.tablets.sticks import FoundFile
 
 router = APIRouter(prefix="/tablets")
 
@@ -75,6 +77,39 @@ async def open_deck(_: Instructor, tablets: Service, deck: str) -> dict[str, int
     return {"seq": entry.seq}
 
 
+@router.get("/decks/stick")
+async def on_sticks(_: Instructor, tablets: Service) -> list[FoundFile]:
+    """Presentations on the removable media of the room's machine."""
+    return await tablets.sticks.files()
+
+
+@router.post("/decks/stick/{file}")
+async def from_stick(_: Instructor, tablets: Service, file: str) -> Deck:
+    """Makes a deck of a file on a stick. Answers when its pages are ready."""
+    try:
+        return await tablets.decks.add(*await tablets.sticks.open(file))
+    except DeckError as error:
+        raise ProblemError(422, "bad_deck", str(error)) from error
+
+
+@router.get("/decks/course")
+async def in_course(_: Instructor, tablets: Service) -> list[FoundFile]:
+    """Presentations in the Moodle page of the class's course."""
+    try:
+        return await _files(tablets).files(tablets.course)
+    except DeckError as error:
+        raise ProblemError(502, "moodle", str(error)) from error
+
+
+@router.post("/decks/course/{file}")
+async def from_course(_: Instructor, tablets: Service, file: str) -> Deck:
+    """Makes a deck of a file in the course. Answers when its pages are ready."""
+    try:
+        return await tablets.decks.add(*await _files(tablets).open(tablets.course, file))
+    except DeckError as error:
+        raise ProblemError(422, "bad_deck", str(error)) from error
+
+
 @router.delete("/decks/{deck}")
 async def remove_deck(_: Instructor, tablets: Service, deck: str) -> None:
     """Throws a deck away."""
@@ -109,6 +144,22 @@ async def live_picture(_: Reader, tablets: Room, classroom: Classroom) -> Respon
     if picture is None:
         raise ProblemError(404, "no_picture", "There is no live picture now.")
     return Response(picture, media_type="image/jpeg")
+
+
+def _files(tablets: Any) -> CourseFiles:
+    found: CourseFiles | None = tablets.course_files
+    if found is None:
+        raise ProblemError(
+            409,
+            "no_moodle",
+            "This room knows no Moodle.",
+            "A technician sets [tablets] moodle and moodle_secret.",
+        )
+    if not tablets.course:
+        raise ProblemError(
+            409, "no_course", "This class belongs to no course.", "Bring the file from a stick."
+        )
+    return found
 
 
 def _deck(tablets: Any, deck: str) -> Deck:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from dashboard.api import decks, pairing
+from dashboard.api import decks, leading, pairing
 from dashboard.api.pairing import CodeView, code_view, pairing_problem
 from dashboard.auth import anyone
 from dashboard.lockout import caller_of
@@ -162,5 +162,5 @@ def _json(value: Any) -> Response:
 
 
 router = APIRouter(tags=["tablets"])
-for part in (own, pairing.router, decks.router):
+for part in (own, pairing.router, leading.router, decks.router):
     router.include_router(part)

@@ -100,6 +100,13 @@ class DeckShelf:
         file = self._folder / match[1] / f"{page}.webp"
         return file if file.is_file() else None
 
+    def text(self, page: str) -> str:
+        """A page's text as its file holds it; "" for a page of no deck."""
+        match = _PAGE.match(page)
+        if match is None or not (self._folder / match[1] / "deck.json").is_file():
+            return ""
+        return next((p.text for p in self.deck(match[1]).pages if p.id == page), "")
+
     async def add(self, name: str, content: AsyncIterator[bytes]) -> Deck:
         """Takes a file as it arrives and makes its pages. Raises DeckError."""
         suffix = Path(name).suffix.lower()

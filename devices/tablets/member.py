@@ -60,3 +60,16 @@ class Member(ABC):
     def tell(self, kind: str, **fields: Any) -> None:
         """Sends one message."""
         self.send(text_of({"type": kind, **fields}))
+
+
+class WallPanel(Member):
+    """The wall panel as an author; what it is told it sees in the room's own view."""
+
+    def __init__(self) -> None:
+        super().__init__(Tablet(id="panel", seat="panel", name="Panel", role="lecturer", created=0))
+
+    def send(self, text: str) -> None:
+        pass
+
+    def close(self, code: str, reason: str) -> None:
+        pass

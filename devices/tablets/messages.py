@@ -212,12 +212,13 @@ class Reveal(_Message):
 
 
 class Share(_Message):
-    """Shows one seat's sheet to the class (None: takes it away)."""
+    """Shows a seat's sheet to the class, or several beside each other (None: takes it away)."""
 
     type: Literal["share"]
     id: Identifier
     question: Identifier | None
     seat: str = Field(default="", max_length=64)
+    seats: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=6)
     named: bool = False
 
 

@@ -26,7 +26,8 @@ class Question(BaseModel):
 
     `changeable`: a student may change the answer while the question is open. `late`: what becomes
     of an answer that was given before the end, by the tablet's clock, and arrives after it (the
-    tablet was offline): it counts until the result is shown, or it is only kept.
+    tablet was offline): it counts until the result is shown, or it is only kept. `live`: the board
+    shows the counts as they come in (never written texts).
     """
 
     id: Identifier
@@ -38,6 +39,7 @@ class Question(BaseModel):
     correct: list[int] | float | None = None
     changeable: bool = True
     late: Literal["count", "keep"] = "count"
+    live: bool = True
 
     @model_validator(mode="after")
     def _has_choices(self) -> Question:

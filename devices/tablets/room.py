@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import structlog
 
 from devices.tablets import messages as m
-from devices.tablets import views, welcome
+from devices.tablets import showing, views, welcome
 from devices.tablets.clock import room_ms
 from devices.tablets.lesson import Lesson
 from devices.tablets.log import Entry, SessionLog
-from devices.tablets.member import MAX_REFUSALS, Member, text_of
+from devices.tablets.member import MAX_REFUSALS, Member, WallPanel, text_of
 from devices.tablets.pairing import Pairing, Tablet, TabletStore
 from devices.tablets.question import AnswerError
 from devices.tablets.teaching import NotNowError, entry_of
@@ -23,7 +23,8 @@ VIEWS_EVERY_S = 0.2
 HOST_GRACE_S = 2.0
 """A lecturer's page that is loaded again is not away."""
 
-MARKED = {"page", "ask", "close", "reveal"}
+MARKED = {"deck", "page", "ask", "close", "reveal"}
+SUMMED = {"begin", "ask", "close", "reveal", "attention"}
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class TabletRoom:
     """The tablets of one room.
 
     `on_marker(kind, body)` is called for what a recording should mark: page turns, questions.
-    `on_view(name, value)` is called when `results` or `seats` have changed (for the panel).
+    `on_summary(value)` is called when the lesson in numbers has changed (for the panel).
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class TabletRoom:
         *,
         now: Callable[[], int] = room_ms,
         on_marker: Callable[[str, dict[str, Any]], None] | None = None,
-        on_view: Callable[[str, dict[str, Any]], None] | None = None,
+        on_summary: Callable[[dict[str, Any]], None] | None = None,
     ) -> None:
         self.room = room
         self.pairing = Pairing(store, now=now)
@@ -55,7 +56,9 @@ class TabletRoom:
         self.broadcasts: list[Callable[[str, str], None]] = []
         """Called with a channel (`log`, `now`) and a text: the MQTT door's one publish for all."""
         self._store, self._now = store, now
-        self._on_marker, self._on_view = on_marker, on_view
+        self._on_marker, self._on_summary = on_marker, on_summary
+        self._told: dict[str, Any] | None = None
+        self._shown: m.Share | None = None
         self._stale: set[str] = set()
         self._views: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
@@ -241,6 +244,8 @@ class TabletRoom:
             message.id, message.question, tablet.seat, tablet.id, message.value, message.at
         )
         standing = receipt.answer
+        if receipt.fresh:
+            await self._keep_current(lesson, message.question, tablet.seat)
         member.tell(
             "saved",
             id=message.id,
@@ -250,6 +255,17 @@ class TabletRoom:
             standing=standing.id,
             value=standing.value,
         )
+
+    async def _keep_current(self, lesson: Lesson, question: str, seat: str) -> None:
+        """A group's sheet that is being shown follows what the group hands in."""
+        shown = self._shown
+        if shown and shown.question == question and seat in (shown.seats or [shown.seat]):
+            on = lesson.state["shared"]
+            if on is None or on["question"] != question:
+                self._shown = None
+                return
+            with contextlib.suppress(NotNowError):
+                await lesson.put("share", showing.sheets(lesson, shown), "lecturer")
 
     async def _put(self, member: Member, lesson: Lesson, message: Any, author: str = "") -> None:
         kind, body = entry_of(message, lesson.state, self._now())
@@ -271,6 +287,9 @@ class TabletRoom:
             raise NotNowError("not_driving", f"{driver['name']} is driving. Take over first.")
         if driver is None or driver["tablet"] != me:
             await lesson.put("driver", {"driver": {"tablet": me, "name": member.tablet.name}})
+        await self._lead(member, lesson, message)
+
+    async def _lead(self, member: Member, lesson: Lesson, message: m.Message) -> None:
         match message:
             case m.Pointer():
                 self._tell_now({"type": "pointer", "page": message.page, "at": message.at})
@@ -279,9 +298,10 @@ class TabletRoom:
                 await self._put(member, lesson, message, "lecturer")
                 self._stale.add("results")
             case m.Reveal():
-                await self._reveal(member, lesson, message)
+                await self._tell_all(member, "reveal", showing.result(lesson, message), message.id)
             case m.Share():
-                await self._share(member, lesson, message)
+                await self._tell_all(member, "share", showing.sheets(lesson, message), message.id)
+                self._shown = message if message.question else None
             case m.LowerHands():
                 for seat in [message.seat] if message.seat else list(lesson.hands):
                     await lesson.signal(seat, "hand", False)
@@ -292,30 +312,19 @@ class TabletRoom:
                 if isinstance(message, m.Close):
                     self._stale.add("results")
 
-    async def _reveal(self, member: Member, lesson: Lesson, message: m.Reveal) -> None:
-        question = lesson.question(message.question)
-        result = lesson.result(message.question)
-        if "texts" in result:
-            hidden = set(message.hide)
-            result["texts"] = [t for n, t in enumerate(result["texts"]) if n not in hidden][:100]
-        body = {
-            "question": message.question,
-            "result": result,
-            "correct": question.correct if message.correct else None,
-        }
-        entry = await lesson.put("reveal", body, "lecturer", message.id)
-        member.tell("saved", id=message.id, seq=entry.seq, state="counted")
+    async def direct(self, message: m.StaffMessage) -> None:
+        """Does what someone who teaches says at the wall panel, whoever drives the pages.
 
-    async def _share(self, member: Member, lesson: Lesson, message: m.Share) -> None:
-        sheet = None
-        if message.question is not None:
-            answer = lesson.answers_to(message.question).get(message.seat)
-            if lesson.question(message.question).kind != "ink" or answer is None:
-                raise NotNowError("no_sheet", "This seat has handed in no sheet.")
-            label = lesson.presence.label(message.seat) if message.named else None
-            sheet = {"question": message.question, "label": label, "strokes": answer.value}
-        entry = await lesson.put("share", {"sheet": sheet}, "lecturer", message.id)
-        member.tell("saved", id=message.id, seq=entry.seq, state="counted")
+        Raises NotNowError.
+        """
+        if self.lesson is None:
+            raise NotNowError("no_lesson", "No class is on.")
+        await self._lead(WallPanel(), self.lesson, message)
+
+    async def _tell_all(self, member: Member, kind: str, body: dict[str, Any], ident: str) -> None:
+        assert self.lesson
+        entry = await self.lesson.put(kind, body, "lecturer", ident)
+        member.tell("saved", id=ident, seq=entry.seq, state="counted")
 
     def _connected(self, tablet: str) -> bool:
         return any(each.greeted and each.tablet.id == tablet for each in self.members)
@@ -330,6 +339,8 @@ class TabletRoom:
         for broadcast in self.broadcasts:
             broadcast("log", text)
         for entry in entries:
+            if entry.kind in SUMMED:
+                self._stale.add("results")
             if entry.kind in MARKED and self._on_marker:
                 self._on_marker(entry.kind, entry.body)
 
@@ -366,6 +377,10 @@ class TabletRoom:
                 if member.greeted and not member.answers:
                     for text in staff if member.drives else board:
                         member.send(text)
-            if self._on_view:
-                for name in names:
-                    self._on_view(name, views.view(name, lesson))
+            self._tell_summary(lesson)
+
+    def _tell_summary(self, lesson: Lesson) -> None:
+        told = views.summary(lesson)
+        if self._on_summary and told != self._told:
+            self._told = told
+            self._on_summary(told)

@@ -9,6 +9,7 @@ from devices.tablets.lesson import Lesson
 from devices.tablets.member import text_of
 
 _PUBLIC = frozenset({"question", "answered"})
+_LIVE = _PUBLIC | {"counts", "words", "min", "max", "mean", "median"}
 
 
 def view(name: str, lesson: Lesson) -> dict[str, Any]:
@@ -32,17 +33,51 @@ def view(name: str, lesson: Lesson) -> dict[str, Any]:
     }
 
 
-def public(name: str, whole: dict[str, Any]) -> dict[str, Any]:
-    """What everybody in the room may read on the board: numbers, no names, no texts."""
+def public(name: str, whole: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
+    """What everybody in the room may read on the board: numbers, no names, no written texts.
+
+    The counts of a question come as they change when its lecturer wants that (`live`).
+    """
     if name == "seats":
         return {"present": whole["present"]}
-    return {"results": [{k: v for k, v in one.items() if k in _PUBLIC} for one in whole["results"]]}
+    shown = []
+    for one in whole["results"]:
+        keys = _LIVE if lesson.question(one["question"]).live else _PUBLIC
+        shown.append({key: value for key, value in one.items() if key in keys})
+    return {"results": shown}
+
+
+def summary(lesson: Lesson) -> dict[str, Any]:
+    """The lesson in numbers, for the wall panel, which everybody sees: no names, no texts.
+
+    `question` is the newest one that is open, or else the newest; None before the first.
+    """
+    here = lesson.presence.here()
+    asked = lesson.state["questions"]
+    now = next((one for one in reversed(asked) if one["state"] == "open"), None)
+    newest = now or (asked[-1] if asked else None)
+    shown = None
+    if newest is not None:
+        whole = lesson.result(newest["id"])
+        keys = ("id", "kind", "text", "choices", "state", "deadline")
+        shown = {key: newest[key] for key in keys}
+        shown["shown"] = newest["result"] is not None
+        shown["result"] = {key: value for key, value in whole.items() if key in _LIVE}
+    return {
+        "session": lesson.session,
+        "present": len(here),
+        "attentive": sum(seat.visible for seat in here),
+        "hands": len(lesson.hands),
+        "lost": len(lesson.confused),
+        "attention": lesson.state["attention"] is not None,
+        "question": shown,
+    }
 
 
 def texts(lesson: Lesson, names: Iterable[str], staff: bool) -> list[str]:
     """The views as messages, for the lecturer (`staff`) or for the board."""
     wholes = ((name, view(name, lesson)) for name in names)
     return [
-        text_of({"type": name, **(whole if staff else public(name, whole))})
+        text_of({"type": name, **(whole if staff else public(name, whole, lesson))})
         for name, whole in wholes
     ]

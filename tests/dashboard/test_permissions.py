@@ -126,10 +126,20 @@ ANONYMOUS_WRITES = {"/api/v1/login", "/api/v1/tablets/redeem"}
 
 
 def _address(route: DeclaredRoute) -> str:
+    ("GET", "/api/v1/tablets/lesson/summary"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/attention"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/hands/lower"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls/{question}/close"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls/{question}/reveal"): AccessRole.INSTRUCTOR,
     named = {"{device_id}": "display", "{command}": "power", "{source_id}": "front"}
     address = route.path
     for name, value in named.items():
         address = address.replace(name, value)
+    ("GET", "/api/v1/tablets/decks/stick"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/decks/stick/{file}"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/tablets/decks/course"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/decks/course/{file}"): AccessRole.INSTRUCTOR,
     while "{" in address:
         address = address[: address.index("{")] + "x" + address[address.index("}") + 1 :]
     return address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import subprocess
 import sys
 import time
@@ -28,10 +27,12 @@ from devices.tablets.mqtt import MqttTablets
 from devices.tablets.room import TabletRoom
 from devices.transports.mqtt import MqttLink
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "dashboard")]
 
-from classroom_pages import CHROMIUM, Room
-from tablet_members import (
+from classroom_pages import CHROMIUM, Room  # noqa: E402
+from pretend_room import PretendRoom  # noqa: E402
+from tablet_members import (  # noqa: E402
     Clock,
     Listener,
     NativeTablet,
@@ -134,17 +135,6 @@ async def native(
 # --- over HTTP ------------------------------------------------------------------------------
 
 
-def _pretend_room(folder: Path) -> Any:
-    """The dashboard tests' room in memory."""
-    path = Path(__file__).parents[1] / "dashboard" / "pretend_room.py"
-    spec = importlib.util.spec_from_file_location("pretend_room", path)
-    assert spec and spec.loader
-    module = sys.modules.setdefault("pretend_room", importlib.util.module_from_spec(spec))
-    if not hasattr(module, "PretendRoom"):
-        spec.loader.exec_module(module)
-    return module.PretendRoom(folder)
-
-
 PEOPLE = [("technician", "3333"), ("instructor", "2222"), ("student", "1111")]
 
 
@@ -178,12 +168,15 @@ async def web(
     for name, pin in PEOPLE:
         monkeypatch.setenv(f"PIN_{name}", pin)
         users.append(UserSpec(name=name, role=AccessRole(name), secret=f"env:PIN_{name}"))
+    room = PretendRoom(tmp_path / "recordings")
+    tablets.events = room.events
     app = create_app(
-        _pretend_room(tmp_path / "recordings"),
+        room,
         auth=AuthSettings(users=users),
         secret_key=b"k" * 32,
         students=tablets,
     )
+    tablets.pretend = room  # type: ignore[attr-defined]
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
@@ -290,3 +283,28 @@ async def here(web: str, chromium: Browser, tablets: Any) -> AsyncIterator[Room]
     for cable in room.cables:
         await cable.remove()
     assert not room.complaints
+
+
+@pytest.fixture
+def pdf() -> bytes:
+    """Three pages with a title each."""
+    objects = ["<</Type/Catalog/Pages 2 0 R>>"]
+    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(3))
+    objects.append(f"<</Type/Pages/Count 3/Kids[{kids}]>>")
+    objects.append("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
+    for number in range(3):
+        text = f"BT /F1 40 Tf 60 400 Td (Page {number + 1}) Tj ET"
+        objects.append(
+            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 960 540]/Contents {5 + 2 * number} 0 R"
+            "/Resources<</Font<</F1 3 0 R>>>>>>"
+        )
+        objects.append(f"<</Length {len(text)}>>stream\n{text}\nendstream")
+    out, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
+    table = "".join(f"{at:010} 00000 n \n" for at in places)
+    end = len(out)
+    size = len(objects) + 1
+    out += f"xref\n0 {size}\n0000000000 65535 f \n{table}".encode()
+    return out + f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{end}\n%%EOF\n".encode()

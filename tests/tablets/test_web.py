@@ -276,28 +276,3 @@ async def test_a_deck_becomes_pages(
     refused = await instructor.post(where, content=pdf, headers={"content-type": "text/plain"})
     assert refused.status_code == 415
     assert (await people["student"].post(where, content=pdf, headers=headers)).status_code == 403
-
-
-@pytest.fixture
-def pdf() -> bytes:
-    """Three pages with a title each."""
-    objects = ["<</Type/Catalog/Pages 2 0 R>>"]
-    kids = " ".join(f"{4 + 2 * n} 0 R" for n in range(3))
-    objects.append(f"<</Type/Pages/Count 3/Kids[{kids}]>>")
-    objects.append("<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
-    for number in range(3):
-        text = f"BT /F1 40 Tf 60 400 Td (Page {number + 1}) Tj ET"
-        objects.append(
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 960 540]/Contents {5 + 2 * number} 0 R"
-            "/Resources<</Font<</F1 3 0 R>>>>>>"
-        )
-        objects.append(f"<</Length {len(text)}>>stream\n{text}\nendstream")
-    out, places = b"%PDF-1.4\n", []
-    for number, body in enumerate(objects, start=1):
-        places.append(len(out))
-        out += f"{number} 0 obj\n{body}\nendobj\n".encode()
-    table = "".join(f"{at:010} 00000 n \n" for at in places)
-    end = len(out)
-    size = len(objects) + 1
-    out += f"xref\n0 {size}\n0000000000 65535 f \n{table}".encode()
-    return out + f"trailer<</Size {size}/Root 1 0 R>>\nstartxref\n{end}\n%%EOF\n".encode()

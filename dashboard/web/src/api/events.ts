@@ -1,5 +1,6 @@
 // The room's event stream, typed: what each kind carries.
 
+import type { LessonNow } from "../room/store";
 import type {
   Alarm,
   DeliveryView,
@@ -23,6 +24,9 @@ export type RoomEvent =
   | { kind: "step"; data: StepResult }
   | { kind: "tick"; data: { now: string } };
 
+  | { kind: "timetable"; data: TimetableView }
+  | { kind: "help"; data: HelpView }
+  | { kind: "lesson"; data: { lesson: LessonNow | null } }
 /** The server says something at least every 5 s; this long a silence is a dead connection. */
 const SILENCE_MS = 16_000;
 

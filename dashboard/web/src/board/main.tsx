@@ -6,8 +6,9 @@ import "../tablet/tablet.css";
 import "./board.css";
 import { signal, useSignalEffect } from "@preact/signals";
 import { render } from "preact";
+import { SharedScreen } from "../share/board";
 import { Join } from "../tablet/join";
-import { Countdown, Drawing, ResultOf, Status } from "../tablet/parts";
+import { Countdown, ResultOf, Shared, Status } from "../tablet/parts";
 import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
 import { Sheet } from "../tablet/sheet";
 import { speakFirst, t } from "../tablet/texts";
@@ -55,21 +56,17 @@ function Board() {
   const asked = [...(state?.questions ?? [])].reverse().find((one) => one.state === "open");
   const shown = [...(state?.questions ?? [])].reverse().find((one) => one.result !== null);
   const question = asked ?? shown;
-  const answered = results.value.find((one) => one.question === question?.id)?.answered ?? 0;
+  const view = results.value.find((one) => one.question === question?.id);
+  const answered = view?.answered ?? 0;
+  const counts = view && (view.counts ?? view.words ?? view.mean) !== undefined;
   return (
     <div class="board" data-seq={state?.seq ?? 0} data-answers={Object.keys(answers.value).length}>
       {link.value !== "open" && <Status />}
+      <SharedScreen here={link.value === "open"} />
       {state && !state.ended && (
         <main class={page || state.shared ? "with-page" : "bare"}>
           {state.shared ? (
-            <figure class="shared">
-              <Drawing strokes={state.shared.strokes} label={t("sheet.someone")} />
-              {state.shared.label !== null && (
-                <figcaption>
-                  <bdi>{state.shared.label}</bdi>
-                </figcaption>
-              )}
-            </figure>
+            <Shared sheets={state.shared} />
           ) : (
             page && <Sheet key={page.id} page={page} mayWrite={false} title={page.title} />
           )}
@@ -84,13 +81,17 @@ function Board() {
                   <ResultOf question={question} result={question.result} />
                 ) : (
                   <>
-                    <ol class="asked">
-                      {question.choices.map((choice) => (
-                        <li key={choice}>
-                          <bdi>{choice}</bdi>
-                        </li>
-                      ))}
-                    </ol>
+                    {counts ? (
+                      <ResultOf question={question} result={view} />
+                    ) : (
+                      <ol class="asked">
+                        {question.choices.map((choice) => (
+                          <li key={choice}>
+                            <bdi>{choice}</bdi>
+                          </li>
+                        ))}
+                      </ol>
+                    )}
                     <p class="many">
                       {t("teach.answered", {
                         n: answered,

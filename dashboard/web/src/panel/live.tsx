@@ -8,8 +8,7 @@ import { Dialog } from "../ui/dialog";
 import { LayoutDrawing } from "../ui/icons";
 import { Devices, Scenes } from "./devices";
 import { Sources } from "./sources";
-
-const EXTENSIONS = [5, 10, 15];
+import { Tablets } from "./tablets";
 
 function Layouts() {
   const layouts = room.value?.layouts ?? [];
@@ -122,6 +121,7 @@ function UndoBar() {
       </span>
     </footer>
   );
+          <Tablets />
 }
 
 export function Live() {

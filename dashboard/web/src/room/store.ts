@@ -15,6 +15,35 @@ export const link = signal<Link>("connecting");
 export const levels = signal<Record<string, number>>({});
 export const problem = signal<{ detail: string; remedy: string } | null>(null);
 
+export interface PollNow {
+  id: string;
+  kind: string;
+  text: string;
+  choices: string[];
+  state: "open" | "closed";
+  shown: boolean;
+  result: {
+    answered: number;
+    counts?: unknown[];
+    words?: [string, number][];
+    mean?: number;
+    median?: number;
+  };
+}
+
+/** The lesson on the tablets, in numbers. */
+export interface LessonNow {
+  session: string;
+  present: number;
+  attentive: number;
+  hands: number;
+  lost: number;
+  attention: boolean;
+  question: PollNow | null;
+}
+
+export const lesson = signal<LessonNow | null>(null);
+
 /** Server minus page clock, in seconds; and when the session and each device were last told. */
 const skew = signal(0);
 const sessionAt = signal(0);
@@ -124,6 +153,15 @@ export function hear(event: RoomEvent): void {
           );
           change({ session: { ...session.value, steps: [...others, event.data] } });
         }
+        break;
+      case "lesson":
+        lesson.value = event.data.lesson;
+        break;
+      case "timetable":
+        change({ timetable: event.data });
+        break;
+      case "help":
+        change({ help: event.data });
         break;
       case "recording":
       case "tick":

@@ -7,7 +7,7 @@ import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { render, type ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { Join } from "./join";
-import { Button, Countdown, Drawing, Status } from "./parts";
+import { Button, Countdown, Shared, Status } from "./parts";
 import { COLORS, ink, tool, type Tool } from "./pen";
 import { Questions } from "./questions";
 import * as room from "./room";
@@ -87,16 +87,7 @@ function View() {
   return (
     <section class="view">
       {state.shared ? (
-        <figure class="shared">
-          <Drawing strokes={state.shared.strokes} label={t("sheet.someone")} />
-          <figcaption>
-            <bdi>
-              {state.shared.label === null
-                ? t("sheet.someone")
-                : t("sheet.of", { name: state.shared.label })}
-            </bdi>
-          </figcaption>
-        </figure>
+        <Shared sheets={state.shared} />
       ) : page ? (
         <Sheet key={page.id} page={page} mayWrite={mayWrite} title={title} />
       ) : (
@@ -315,7 +306,7 @@ if ("serviceWorker" in navigator) {
   navigator.serviceWorker.register("/tablet-sw.js", { scope: "/tablet" }).catch(() => undefined);
 }
 if (role === "lecturer") {
-  void import("./teach").then((module) => (Teach.value = module.Teach));
+  void import("./teach/teach").then((module) => (Teach.value = module.Teach));
 }
 speakFirst();
 // Tests compare what every page holds.

@@ -6,7 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { draw, pointsOf } from "./ink";
 import { hostHere, lesson, link, roomNow } from "./room";
 import { clock, number, t } from "./texts";
-import type { Question, Result, SheetStroke } from "./types";
+import type { Question, Result, SharedSheets, SheetStroke } from "./types";
 
 interface ButtonProps {
   act: () => void;
@@ -88,6 +88,23 @@ export function Drawing({ strokes, label }: { strokes: readonly SheetStroke[]; l
     for (const { points, color, width } of strokes) draw(pen, pointsOf(points), color, width);
   }, [strokes]);
   return <canvas ref={canvas} class="paper" width={960} height={600} role="img" aria-label={label} />;
+}
+
+/** Sheets that were handed in, shown to the class: one, or several groups' beside each other. */
+export function Shared({ sheets }: { sheets: SharedSheets }) {
+  const shown = [{ label: sheets.label, strokes: sheets.strokes }, ...(sheets.others ?? [])];
+  return (
+    <div class="shared-all" data-sheets={shown.length}>
+      {shown.map(({ label, strokes }, at) => (
+        <figure key={at} class="shared">
+          <Drawing strokes={strokes} label={t("sheet.someone")} />
+          <figcaption>
+            <bdi>{label === null ? t("sheet.someone") : t("sheet.of", { name: label })}</bdi>
+          </figcaption>
+        </figure>
+      ))}
+    </div>
+  );
 }
 
 /** A question's result: bars with numbers, words by size, texts. */

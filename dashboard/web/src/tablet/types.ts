@@ -62,6 +62,10 @@ export interface Pushed {
   title: string;
 }
 
+export interface SharedSheets extends Sheet {
+  others?: { label: string | null; strokes: SheetStroke[] }[];
+}
+
 export interface LessonState {
   session: string;
   seq: number;
@@ -78,7 +82,7 @@ export interface LessonState {
   questions: Question[];
   pushed: Pushed[];
   permits: string[];
-  shared: Sheet | null;
+  shared: SharedSheets | null;
   ended: boolean;
 }
 
