@@ -93,6 +93,11 @@ class AutoDevice:
         self._asked: dict[str, Value] = {}
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def driver(self) -> Driver | None:
+        """What drives it, once it is recognised."""
+        return self._driver
+
     def state(self) -> DeviceState:
         """As its driver knows it, or that it isn't recognised yet."""
         if self._driver is not None:

@@ -203,6 +203,17 @@ class Conversation:
             if self._answer is not None and not self._answer.done():
                 self._answer.set_exception(error)
 
+    def notice(self, data: bytes) -> list[Meaning]:
+        """What a datagram says that came by another way than this link."""
+        frame = self.codec.profile.frame
+        framer = Framer(frame.tx, frame.rx, frame.encoding, datagram=True)
+        meanings = []
+        for body in framer.feed(data):
+            meaning = self.codec.understand(body, None)
+            self._traffic.add("in", body, f"notice: {_words(meaning, body)}")
+            meanings.append(meaning)
+        return meanings
+
     def _take(self, data: bytes) -> None:
         for body in self._framer.feed(data):
             self._frame(body)

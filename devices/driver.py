@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from devices.clock import Clock
 from devices.codec import Codec, Meaning, Request
@@ -372,6 +373,27 @@ class Driver:
         self._answered()
         self._knowledge.apply(meaning.states, self._waiting.held)
         self._knowledge.show()
+
+    # --- notices by another way ----------------------------------------------------------------
+
+    @property
+    def notice_port(self) -> int | None:
+        """The UDP port of ours that the device sends notices to."""
+        return self.profile.notices.port if self.profile.notices else None
+
+    @property
+    def host(self) -> str:
+        """Where the device is, empty on a serial line."""
+        return urlsplit(self.spec.transport).hostname or ""
+
+    def noticed(self, data: bytes) -> None:
+        """A datagram that says it is from the device: ask about what it tells."""
+        for meaning in self._conversation.notice(data):
+            if meaning.kind in ("restart", "online"):
+                self._reader.soon(everything=True)
+                self._lifeline.nudge()
+            for state in meaning.states:
+                self._reader.read(state)
 
     def _answered(self) -> None:
         if self._waiting and self._knowledge.health is not Health.ONLINE:

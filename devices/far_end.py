@@ -33,14 +33,15 @@ class FarEnd:
 
     def open(self, notify: Callable[[bytes], None]) -> list[Piece]:
         """The connection stands; `notify` sends what the device says unasked."""
-        self._listener = lambda body: notify(self._wrap(body))
-        self.device.listeners.append(self._listener)
+        if self.device.profile.notices is None:  # those go another way
+            self._listener = lambda body: notify(self._wrap(body))
+            self.device.listeners.append(self._listener)
         self._session.greet()
         return [(0.0, data) for data in self._drain()]
 
     def close(self) -> None:
         """The connection is gone."""
-        if self._listener in self.device.listeners:
+        if self._listener is not None and self._listener in self.device.listeners:
             self.device.listeners.remove(self._listener)
 
     def _drain(self) -> list[bytes]:

@@ -13,6 +13,7 @@ from devices.codec import UnknownCommand, check_options
 from devices.discovery.recognise import WAYS as ASKABLE
 from devices.driver import Driver
 from devices.model import CommandResult, DeviceSpec, DeviceState, Value
+from devices.notices import NoticeBoard
 from devices.secrets import SecretError, resolve
 from devices.traffic import Traffic, TrafficLog
 from devices.transports.mqtt import MqttLink
@@ -122,6 +123,8 @@ class DeviceManager:
         """`memory`: a file that keeps what devices of profile "auto" were recognised as. Raises
         SpecError for a table that can't be used."""
         self._drivers: dict[str, Driver | AutoDevice] = {}
+        self._notices = NoticeBoard(self._listeners)
+        self._catalog = catalog
         known = Memory(memory)
         for spec in specs:
             if spec.id in self._drivers:
@@ -133,11 +136,24 @@ class DeviceManager:
 
     async def start(self) -> None:
         """Begin connecting to all devices; returns at once."""
+        await self._notices.start(self._notice_ports())
         await asyncio.gather(*(driver.start() for driver in self._drivers.values()))
 
     async def stop(self) -> None:
         """Disconnect from all devices."""
+        self._notices.close()
         await asyncio.gather(*(driver.stop() for driver in self._drivers.values()))
+
+    def _listeners(self) -> list[Driver]:
+        """The drivers there are; a device of profile "auto" has one when it is recognised."""
+        found = [d.driver if isinstance(d, AutoDevice) else d for d in self._drivers.values()]
+        return [driver for driver in found if driver is not None]
+
+    def _notice_ports(self) -> set[int]:
+        profiles = [driver.profile for driver in self._listeners()]
+        if any(isinstance(device, AutoDevice) for device in self._drivers.values()):
+            profiles += [found for _, found in self._catalog.check() if isinstance(found, Profile)]
+        return {profile.notices.port for profile in profiles if profile.notices is not None}
 
     def states(self) -> list[DeviceState]:
         """What is known of every device, in the order of the room's file."""

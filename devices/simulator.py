@@ -117,6 +117,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--fault", nargs="+", action="extend", default=[], metavar="NAME", help=", ".join(NAMES)
     )
     parser.add_argument("--time-scale", type=float, default=1.0, metavar="X")
+    parser.add_argument("--notify", metavar="HOST:PORT", help="tell changes there, by UDP")
     parser.add_argument("--state", action="append", default=[], metavar="K=V", help="initial state")
     parser.add_argument(
         "--mqtt-password",
@@ -140,9 +141,11 @@ def _build(arguments: argparse.Namespace) -> Port:
         name, _, value = pair.partition("=")
         device.preset(name, value)
     username = password = None
+    if arguments.notify and profile.notices is None:
+        raise UsageError(f"{profile.name} sends no notices; leave --notify out")
     if arguments.mqtt and (username := os.environ.get("CLASSROOMD_MQTT_USERNAME")):
         password = resolve(arguments.mqtt_password)
-    return make_port(
+    made = make_port(
         device,
         pty=arguments.pty,
         port=arguments.port,
@@ -152,6 +155,10 @@ def _build(arguments: argparse.Namespace) -> Port:
         mqtt_username=username,
         mqtt_password=password,
     )
+    if arguments.notify:
+        where, _, to = arguments.notify.rpartition(":")
+        made.notify(where or "127.0.0.1", int(to))
+    return made
 
 
 async def serve(port: Port) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from devices.certificate import server_context
 from devices.far_end import FarEnd, Piece
+from devices.framing import Framer
 from devices.simulated import SimulatedDevice
 from devices.transports.link import LinkError
 from devices.transports.mqtt import MqttLink
@@ -30,6 +31,19 @@ class Port(ABC):
 
     def __init__(self, device: SimulatedDevice) -> None:
         self.device = device
+
+    def notify(self, host: str, port: int) -> None:
+        """From now on tell what changes there, by UDP (profiles with `notices`)."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        frame = self.device.profile.frame
+        framer = Framer((frame.rx or frame.tx)[:1], frame.tx, frame.encoding, datagram=True)
+
+        def tell(body: bytes) -> None:
+            with suppress(OSError):
+                sock.sendto(framer.wrap(body), (host, port))
+
+        self.device.listeners.append(tell)
 
     @abstractmethod
     async def start(self) -> str:

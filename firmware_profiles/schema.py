@@ -182,6 +182,13 @@ class KeepAlive(Table):
     every_s: float
 
 
+class Notices(Table):
+    """UDP messages that the device sends unasked to this port of ours: `notify` forms of commands,
+    and `restart`. Anyone could send such a thing, so what it tells is asked for, not believed."""
+
+    port: int = Field(ge=1, le=65535)
+
+
 class Identity(Table):
     """Commands whose readings are the model and the firmware; asked once after connecting."""
 
@@ -262,6 +269,7 @@ class Profile(Table):
     poll: Poll = Field(default_factory=Poll)
     power: PowerModel = Field(default_factory=PowerModel)
     keepalive: KeepAlive | None = None
+    notices: Notices | None = None
     identity: Identity = Field(default_factory=Identity)
     dialects: list[Dialect] = Field(default_factory=list)
     simulator: SimulatorModel = Field(default_factory=SimulatorModel)
