@@ -30,6 +30,7 @@ from controller.notes import Notes
 from controller.outbox import Outbox
 from controller.recognised import Recognised
 from controller.register import DAEMON
+from controller.persons import Persons
 from controller.rights_room import decisions
 from controller.session import Session, now_utc
 from controller.state import (
@@ -94,6 +95,7 @@ class Classroom:
         self._edits, self.rights = decisions(
             config, self.recording_folder, self._outbox, self._lesson.register, self._changed_folder
         )
+        self.persons = Persons(config.storage.recordings, config.storage.state)
         self.help = HelpDesk(config, self._lesson.register, self.publish_event, self.view)
 
     # The room's life

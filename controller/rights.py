@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from controller.edits import Edits
 from controller.errors import ClassroomError
 from controller.outbox import Outbox
+from controller.persons import Found
 from controller.session import now_utc
 from controller.state import Actor, DeliveryView
 from publishing.errors import TargetError
@@ -210,6 +211,20 @@ class Rights:
         for name in chosen:
             await self._outbox.ask_back(found.folder, name, actor.name)
         return await self._told(found)
+
+    async def note_person(
+        self, actor: Actor, kind: str, found: Sequence[Found], changed: Sequence[Path] = ()
+    ) -> None:
+        """Note that a person's data were looked for or erased, without the name itself.
+
+        Recordings whose texts changed are delivered anew to where they are.
+        """
+        counts = {f"{one.where}: {one.what}": one.count for one in found if not one.recording}
+        recordings = sorted({one.recording for one in found if one.recording})
+        await self._note(actor, kind, {"found": counts, "recordings": recordings})
+        for folder in changed:
+            self._outbox.again(folder, actor.name)
+            self._changed(folder)
 
     # -- parts --------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from classroomd.client import ClientError, RoomClient
 from classroomd.commands import config as config_command
 from classroomd.commands.recordings import ROOM, ConfigFile, Json, Name, locate
-from classroomd.output import USAGE, err, fail, out, show_json
+from classroomd.output import USAGE, err, fail, out, show_json, show_table
 from classroomd.places import PlaceError, RoomLock
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
@@ -188,4 +188,52 @@ async def _alone(config: RoomConfig, recording: Recording, decide: Decide) -> Ri
         await journal.close()
 
 
-COMMANDS = (hold, release, trim, restore, withdraw, erase)
+def person(
+    name: Annotated[str, typer.Argument(help="The person's name, as people write it.")],
+    erase: Annotated[bool, typer.Option("--erase", help="Erase what is found.")] = False,
+    config_file: ConfigFile = ROOM,
+    as_json: Json = False,
+) -> None:
+    """Find a person's data in the room's records and recordings, and erase them on request."""
+    config = config_command.load(config_file, as_json=as_json)
+    verb = "erase" if erase else "find"
+    try:
+        door = RoomClient.find(config)
+        if door is not None:
+            with door:
+                found = door.post(f"/persons/{verb}", {"name": name})["found"]
+        else:
+            with RoomLock(config):
+                found = asyncio.run(_person(config, name, verb))
+    except (ClientError, PlaceError, JournalError, ValueError) as error:
+        fail(str(error), as_json=as_json)
+    if as_json:
+        show_json(found)
+        return
+    rows = [
+        (
+            one["recording"] or one["where"],
+            one["what"],
+            one["count"],
+            ", ".join(f"{t:.0f} s" for t in one["at_s"]),
+        )
+        for one in found
+    ]
+    show_table("Erased" if erase else "Found", ("where", "what", "times", "said at"), rows)
+
+
+async def _person(config: RoomConfig, name: str, verb: str) -> list[dict[str, Any]]:
+    from controller.persons import Persons
+
+    persons = Persons(config.storage.recordings, config.storage.state)
+    found = persons.erase(name)[0] if verb == "erase" else persons.find(name)
+    journal = Journal(config.storage.state / "journal.db")
+    await journal.open()
+    actor = Actor(name=getpass.getuser(), role=AccessRole.ADMIN, door="cli")
+    counts = {f"{one.where}: {one.what}": one.count for one in found}
+    await journal.enter(actor, f"{verb}_person", data={"found": counts})
+    await journal.close()
+    return [one.model_dump(mode="json") for one in found]
+
+
+COMMANDS = (person, hold, release, trim, restore, withdraw, erase)

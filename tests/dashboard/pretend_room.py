@@ -19,6 +19,7 @@ from controller.health import AlarmBoard
 from controller.journal import Journal
 from controller.notes import Notes
 from controller.outbox import Outbox
+from controller.persons import Persons
 from controller.rights import Rights
 from controller.state import (
     Actor,
@@ -95,6 +96,7 @@ class PretendRoom:
         self.events = EventBus()
         self.journal = OpenJournal(self.state_folder / "journal.sqlite")
         self.notes = Notes(self.journal)
+        self.persons = Persons(root, self.state_folder)
         alarms = AlarmBoard(lambda _: None)
         self.edits = Edits(root, alarms, changed=lambda _: None, done=lambda _: None)
         self.rights = Rights(

@@ -44,6 +44,8 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("PUT", "/api/v1/recordings/{recording_id}/place"): "viewer",
     ("POST", "/api/v1/recordings/{recording_id}/views"): "viewer",
     ("GET", "/api/v1/recordings/{recording_id}/heat"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/persons/find"): AccessRole.ADMIN,
+    ("POST", "/api/v1/persons/erase"): AccessRole.ADMIN,
     ("GET", "/api/v1/recordings/{recording_id}/rights"): AccessRole.INSTRUCTOR,
     ("PATCH", "/api/v1/recordings/{recording_id}/rights"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/recordings/{recording_id}/hold"): AccessRole.INSTRUCTOR,
