@@ -22,7 +22,7 @@ from recorder.engines import chapters
 from recorder.engines.chapters import Chapter
 from recorder.engines.pages import PageTurns
 from recorder.engines.picture import VideoTrack, planes_of
-from recorder.production import text
+from recorder.production import brought, text
 from recorder.production.finish import Timeline, marks, timeline
 from recorder.production.readings import Readings, content
 from recorder.production.replay import replay
@@ -171,15 +171,20 @@ def read(
     progress: Progress,
     using: Workers | None = None,
 ) -> tuple[list[Slide], list[str]]:
-    """Reads the slides' pictures: (slides with title and text, notices)."""
+    """Reads the slides' pictures: (slides with title and text, notices).
+
+    Slides of a deck that was brought to class have their text already.
+    """
+    said = brought.texts(recording, slides)
+    named = [_named(slide, said.get(slide.number)) for slide in slides]
     readers = [reader.name for reader in text.readers(languages)]
     if not readers:
-        return list(slides), [text.NOTICE]
+        return named, [] if len(said) == len(named) else [text.NOTICE]
     readings = Readings(recording, languages, readers)
     bytes_of = {
         slide.picture: content(recording.products / slide.picture)
         for slide in slides
-        if slide.picture
+        if slide.picture and slide.number not in said
     }
     told = {name: one for name, jpeg in bytes_of.items() if (one := readings.known(jpeg))}
     shown = [name for name in bytes_of if name not in told]
@@ -192,7 +197,7 @@ def read(
     if shown:
         readings.save()
     notices = [notice for result in results for notice in result["notices"]]
-    return [_named(slide, told.get(slide.picture or "")) for slide in slides], notices
+    return [_named(slide, told.get(slide.picture or "")) for slide in named], notices
 
 
 def _named(slide: Slide, reading: Mapping[str, str] | None) -> Slide:

@@ -131,3 +131,18 @@ def test_a_reader_that_fails_leaves_the_slide_without_text(
     found, notices = slides.read(recording, [one], ["en"], lambda a, b: None)
     assert found == [one]
     assert "slide 1 could not be read" in notices[0]
+
+
+def test_slides_of_a_deck_that_was_brought_need_no_reader(
+    tmp_path: Path, build: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "readers", lambda languages: [])
+    recording = build(tmp_path)
+    recording.mark("page", 0.1, page="d-1", title="Waves", text="Waves\nand particles")
+    recording.mark("page", 2.0, page="blank", title="")
+    shown = [slides.Slide(1, 0, 1.9), slides.Slide(2, 1.9, 3)]
+    found, notices = slides.read(recording, shown, ["en"], lambda a, b: None)
+    assert [(one.title, one.text) for one in found] == [("Waves", "Waves\nand particles"), ("", "")]
+    assert notices == [text.NOTICE]
+    _, notices = slides.read(recording, shown[:1], ["en"], lambda a, b: None)
+    assert notices == []
