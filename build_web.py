@@ -30,6 +30,7 @@ INPUTS = (
     "board.html",
     "live.html",
     "tablets.html",
+    "share.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

@@ -217,9 +217,7 @@ class Daemon:
         self._exits.push_async_callback(link.stop)
         return link
 
-    async def _serve(
-        self, tcp: socket.socket, tablets: Tablets, broadcast: Broadcast
-    ) -> None:
+    async def _serve(self, tcp: socket.socket, tablets: Tablets, broadcast: Broadcast) -> None:
         config = self.config
         app = create_app(
             self.classroom,

@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controller.broadcast import Broadcast
 from controller.classroom import Classroom
 from controller.settings import AuthSettings
 from controller.state import AccessRole
@@ -34,6 +35,7 @@ from dashboard.api import (
     review,
     rights,
     session,
+    share,
     tablet_socket,
     tablets,
     timetable,
@@ -44,8 +46,13 @@ from dashboard.presets import PresetPictures
 from dashboard.room import Technician
 from devices.tablets.decks import MAX_BYTES
 from streaming.live import LiveRoom
+from streaming.share import ShareRoom
 
 API = "/api/v1"
+SHARE_PAGE = "/share"
+MAY_CAPTURE = (
+    b"camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
+)
 OPENAPI = "/api/openapi.json"
 MAX_BODY = 256 * 1024
 LARGE = {tablets.UPLOADS: MAX_BYTES + 1}
@@ -70,6 +77,9 @@ class _Shield:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
+        self._capturing = [
+            (k, MAY_CAPTURE if k == b"permissions-policy" else v) for k, v in self._headers
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -90,7 +100,7 @@ class _Shield:
         async def shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
-                headers.extend(self._headers)
+                headers.extend(self._capturing if scope["path"] == SHARE_PAGE else self._headers)
                 if api and all(name.lower() != b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
             await send(message)
@@ -106,12 +116,13 @@ def create_app(
     pages: Path | None = None,
     authenticator: Authenticator | None = None,
     students: Tablets | None = None,
+    broadcast: Broadcast | None = None,
 ) -> FastAPI:
     """The application of `classroom`.
 
     `secret_key` (32 random bytes that outlive a restart) signs cookies; `pages` is where
     the built pages lie (the installed ones by default); `students` are the room's
-    tablets, if it has any. Raises SecretError when a secret that
+    tablets, if it has any, and `broadcast` its live streams. Raises SecretError when a secret that
     `auth` refers to cannot be read, RuntimeError when a route declares no role.
     """
     app = FastAPI(
@@ -133,7 +144,9 @@ def create_app(
     app.state.tablets = students
     app.state.authenticator = authenticator or Authenticator(auth, secret_key)
     app.state.presets = PresetPictures(classroom.state_folder / "presets")
-    app.state.live = LiveRoom(secret_key)
+    app.state.broadcast = broadcast
+    app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
+    app.state.share = broadcast.share if broadcast else ShareRoom(classroom.state_folder)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
     problems.install(app)
@@ -154,6 +167,7 @@ def create_app(
         tablet_socket,
         live,
         hls,
+        share,
     ):
         app.include_router(part.router, prefix=API)
     _install_probes(app, classroom)

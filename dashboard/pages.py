@@ -21,6 +21,7 @@ PAGES = {
     "/board": "board.html",
     "/live": "live.html",
     "/tablets": "tablets.html",
+    "/share": "share.html",
 }
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
 """Files that keep their name from build to build, at the top."""

@@ -40,8 +40,9 @@ class StreamInfo:
     - AAC: AudioSpecificConfig; packets are raw, without ADTS headers.
 
     A source may have two video streams, its picture and a smaller copy; the program decodes only
-    the one that is large enough for its place. `pick`: the channels of its sound
-    that are heard, from 1; all of them where it is empty.
+    the one that is large enough for its place. `first`: while it runs it stands before the others
+    of its role, because somebody chose to show it. `pick`: the channels of its sound that are
+    heard, from 1; all of them where it is empty.
     """
 
     index: int
@@ -55,6 +56,7 @@ class StreamInfo:
     fps: float = 0.0
     rate: int = 0
     channels: int = 0
+    first: bool = False
     pick: Sequence[int] = ()
 
 

@@ -26,6 +26,11 @@ def heard(source: SourceSpec) -> tuple[int, ...]:
     return () if child else source.channel
 
 
+def shown_first(source: SourceSpec) -> bool:
+    """Whether a source stands before others of its role: a shared screen was chosen by somebody."""
+    return source.url.startswith("webrtc:")
+
+
 @dataclass(slots=True)
 class _Lane:
     """One elementary stream on its way to the children."""
@@ -59,6 +64,7 @@ class Feeds:
     def __init__(self, sources: Sequence[SourceSpec]) -> None:
         self._roles = {source.id: str(source.role) for source in sources}
         self._heard = {source.id: heard(source) for source in sources}
+        self._first = {source.id for source in sources if shown_first(source)}
         self._lock = threading.RLock()
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._substreams: set[str] = set()
@@ -89,6 +95,7 @@ class Feeds:
                     stream.fps,
                     stream.rate,
                     stream.channels,
+                    owner in self._first,
                     pick=self._heard[owner] if stream.media == "audio" else (),
                 )
                 known = self._lanes.get((source, place))

@@ -16,7 +16,7 @@ import os
 import sys
 from pathlib import Path
 
-from recorder import lock
+from recorder import lock, shared
 from recorder.sources import fed
 from recorder.sources.open import Address, SourceError, child_module, parse
 
@@ -82,6 +82,7 @@ def main() -> int:
         if order is not None:
             order.refuse(text)
         return 3 if locked else 2
+    os.environ[shared.RUN_DIR] = str(options.run_dir)
     children = start_children(options.folder, spawn or fed.spawn)
     try:
         return _record(options, children)

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
@@ -19,6 +19,14 @@ from recorder.tape import Tape, TapeEvents
 log = logging.getLogger(__name__)
 
 SILENT_FOR = 5.0
+_SHOWN: dict[SourceState, Literal["opening", "running", "lost", "failed"]] = {
+    "opening": "opening",
+    "waiting": "opening",
+    "running": "running",
+    "lost": "lost",
+    "failed": "failed",
+    "ended": "lost",
+}
 PAUSE_PATIENCE = 3.0
 
 
@@ -99,15 +107,15 @@ class Track:
         with self._lock:
             if self._closed:
                 return
-            if state in ("lost", "ended"):
+            if state in ("lost", "ended", "waiting"):
                 self._tape.order(self._tape.end_segment)
             before = self.status.state
             if state == "opening" and before in ("lost", "failed"):
                 return  # a further attempt is not news
-            self.status.state = "lost" if state == "ended" else state
+            self.status.state = _SHOWN[state]
             self.status.detail = detail
             self._heard = time.monotonic()
-        if state in ("lost", "ended"):
+        if state in ("lost", "ended", "waiting"):
             self._feeds.lost(self.id)
         if detail:
             log.info("source %s is %s: %s", self.id, state, detail)

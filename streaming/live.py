@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,17 @@ class LiveRoom:
     """The room's live streams. Methods called `read_…` read the disk."""
 
     def __init__(
-        self, secret_key: bytes, *, default_visibility: Visibility = Visibility.NOBODY
+        self,
+        secret_key: bytes,
+        *,
+        default_visibility: Visibility = Visibility.NOBODY,
+        of_courses: Mapping[str, Visibility] | None = None,
     ) -> None:
         self.hub = Hub()
         self.audience = Audience()
         self.links = Links(secret_key)
         self.default_visibility = default_visibility
+        self._of_courses = of_courses or {}
         self._classes: dict[str, LiveClass] = {}
         self._streams: OrderedDict[Path, HlsStream] = OrderedDict()
         self._playlists: dict[tuple[Path, str], Playlist] = {}
@@ -81,17 +86,22 @@ class LiveRoom:
     def read_class(self, recording: str, folder_of: Callable[[str], Path]) -> LiveClass:
         """Looks a class up on the disk. Raises what `folder_of` raises, and RecordingError."""
         folder = folder_of(recording)
+        manifest = open_manifest(folder)
         found = LiveClass(
             recording,
             folder,
-            open_manifest(folder),
-            read_visibility(folder, self.default_visibility),
+            manifest,
+            read_visibility(folder, self.default_for(manifest.course)),
             time.monotonic() + KNOWN_S,
         )
         if len(self._classes) > KEPT_CLASSES:
             self._classes.clear()
         self._classes[recording] = found
         return found
+
+    def default_for(self, course: str | None) -> Visibility:
+        """Who may watch a class of this course while nobody has said anything else."""
+        return self._of_courses.get(course or "", self.default_visibility)
 
     def set_visibility(self, folder: Path, visibility: Visibility) -> None:
         """Changes who may watch the class in `folder`, durably."""

@@ -16,10 +16,10 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from recorder.recording import LIVE
 
@@ -35,6 +35,12 @@ _LINE = 64 * 1024
 PushState = Literal["off", "connecting", "live", "retrying"]
 
 
+def _is_reference(text: str) -> str:
+    if not text.startswith(("env:", "file:")) or not text.partition(":")[2]:
+        raise ValueError("a secret is never written here, only where it can be found")
+    return text
+
+
 class PushSpec(BaseModel):
     """`[[streaming.push]]`: where to send the program while a class is live.
 
@@ -47,7 +53,7 @@ class PushSpec(BaseModel):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")
     url: str
-    secret: str | None = None
+    secret: Annotated[str, AfterValidator(_is_reference)] | None = None
     auto: bool = True
 
     @field_validator("url")

@@ -139,18 +139,22 @@ class Compositor:
         return replace(composed, filmed=filmed, moving=moving)
 
     def _choose(self, t: int) -> dict[Part, VideoTrack]:
-        """The track for each part: a living one before a lost one, in the order announced."""
+        """The track for each part: one that lives, and a shared screen, stands before others."""
         chosen: dict[Part, VideoTrack] = {}
         for part, roles in _ROLES.items():
             candidates = [
                 track
                 for role in roles
                 for track in self._tracks.values()
-                if track.info.role == role and (track.last_seen is not None or track.frame)
+                if track.info.role == role
+                and (track.last_seen is not None or track.frame)
+                # What somebody no longer shares leaves its room to others.
+                and not (track.info.first and track.lost(t))
             ]
             if not candidates:
                 continue
             living = [track for track in candidates if not track.lost(t)]
+            living.sort(key=lambda track: not track.info.first)
             source = (living or candidates)[0].info.source
             same = [track for track in living or candidates if track.info.source == source]
             newest = max(track.last_seen or 0 for track in same)

@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 
 from recorder import feed, segments
-from recorder.feeds import heard
+from recorder.feeds import heard, shown_first
 from recorder.recording import Recording, SourceSpec
 
 TICK_US = 100_000
@@ -197,6 +197,7 @@ def _info(stream: av.stream.Stream, source: SourceSpec, index: int) -> feed.Stre
             stream.codec_context.width,
             stream.codec_context.height,
             float(stream.average_rate or 0),
+            first=shown_first(source),
         )
     assert isinstance(stream, av.AudioStream)
     sound = stream.codec_context

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:  # capture and generation start before anything that is slow to load
     from recorder.media import MediaStream, Sample
 
-SourceState = Literal["opening", "running", "lost", "failed", "ended"]
+# `waiting`: nothing is wrong, there is just nothing to see now (nobody shares a screen).
+SourceState = Literal["opening", "waiting", "running", "lost", "failed", "ended"]
 
 
 class Sink(Protocol):

@@ -149,7 +149,7 @@ class FedSource(threading.Thread):
         assert child.stdout is not None
         stream = cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", child.stdout), 1 << 18))
         announced: dict[int, MediaStream] = {}
-        begun = False
+        begun = waiting = False
         for message in feed.read(stream):
             self._heard = time.monotonic()
             match message:
@@ -157,7 +157,7 @@ class FedSource(threading.Thread):
                     if message.index not in announced:
                         continue
                     if not begun:
-                        begun = True
+                        begun, waiting = True, False
                         self._patience = NEXT_FEED
                         order = {index: place for place, index in enumerate(announced)}
                         self._sink.begin(list(announced.values()))
@@ -187,4 +187,9 @@ class FedSource(threading.Thread):
                         message.channels,
                     )
                     begun = False
+                case feed.Command("waiting"):
+                    announced.clear()
+                    if begun or not waiting:
+                        self._sink.changed("waiting", "nobody shares a screen now")
+                    begun, waiting = False, True
         return begun

@@ -1,0 +1,225 @@
+"""A laptop shares its screen with a running daemon: on the board at once, and in the recording."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import pytest
+import pytest_asyncio
+from browsing import ARGUMENTS, CHROMIUM, PIN, Daemon, end_recorders, keep_picture, until
+from playwright.async_api import Browser, Page, async_playwright
+
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(
+        importlib.util.find_spec("aiortc") is None,
+        reason="aiortc is not installed: pip install classroomd[webrtc]",
+    ),
+]
+CAPTURING = [
+    "--auto-select-tab-capture-source-by-title=Slides",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+]
+# A slide that turns from dark to light at each even second of the clock, for half a second.
+SLIDES = """<title>Slides</title><body><h1>Slides</h1><script>
+  const show = () => {
+    document.body.style.background = Date.now() % 2000 < 500 ? "#fff" : "#014";
+    requestAnimationFrame(show);
+  };
+  show();
+</script>"""
+# Brightness of each picture that is shown: [wall clock in ms, brightness].
+WATCH = """async (seconds) => {
+  const video = document.querySelector(".shared-screen video");
+  const canvas = Object.assign(document.createElement("canvas"), { width: 16, height: 9 });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const seen = [], end = performance.now() + seconds * 1000;
+  return new Promise((done) => {
+    const look = (_, frame) => {
+      pen.drawImage(video, 0, 0, 16, 9);
+      const pixels = pen.getImageData(0, 0, 16, 9).data;
+      let sum = 0;
+      for (let at = 1; at < pixels.length; at += 4) sum += pixels[at];
+      seen.push([performance.timeOrigin + frame.expectedDisplayTime, sum / 144]);
+      if (performance.now() < end) video.requestVideoFrameCallback(look);
+      else done(seen);
+    };
+    video.requestVideoFrameCallback(look);
+  });
+}"""
+
+
+class Room(Daemon):
+    """A room without devices, whose slides come from a browser."""
+
+    def _write(self, projector: str) -> None:
+        pin = self.folder / "pin"
+        pin.write_text(PIN)
+        pin.chmod(0o600)
+        (self.folder / "room.toml").write_text(f"""
+            [room]
+            id = "hall"
+            name = "Lecture hall"
+            [storage]
+            recordings = {json.dumps(str(self.folder / "recordings"))}
+            state = {json.dumps(str(self.folder / "state"))}
+            reserve_gb = 0
+            [production]
+            enabled = false
+            follow = false
+            [server]
+            port = {self.port}
+            [recording]
+            width = 320
+            height = 180
+            fps = 10
+            [[sources]]
+            id = "front"
+            role = "presenter"
+            url = "test:presenter?size=320x180&fps=10"
+            [[sources]]
+            id = "shared"
+            role = "slides"
+            url = "webrtc://board"
+            [auth]
+            users = [{{ name = "Teacher", role = "instructor", secret = "file:{pin}" }}]
+        """)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
+    with tempfile.TemporaryDirectory(prefix="room-") as sockets:
+        monkeypatch.setenv("CLASSROOMD_RUN_DIR", sockets)
+        room = Room(tmp_path, "")
+        await room.start()
+        yield room
+        await room.end()
+        await end_recorders(tmp_path)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def capturing() -> AsyncIterator[Browser]:
+    assert CHROMIUM
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=ARGUMENTS + CAPTURING
+        )
+        yield browser
+        await browser.close()
+
+
+async def _signed_in(browser: Browser, hall: Room, address: str) -> Page:
+    context = await browser.new_context(viewport={"width": 800, "height": 450}, locale="en-GB")
+    answer = await context.request.post(f"{hall.url}/api/v1/login", data={"pin": PIN})
+    assert answer.ok
+    page = await context.new_page()
+    await page.goto(f"{hall.url}{address}")
+    return page
+
+
+async def _slides(browser: Browser, hall: Room) -> Page:
+    """The share page of a laptop that shows slides in another tab, and has shared them."""
+    context = await browser.new_context(viewport={"width": 800, "height": 450}, locale="en-GB")
+    slides = await context.new_page()
+    await slides.set_content(SLIDES)
+    page = await context.new_page()
+    await page.goto(f"{hall.url}/share")
+    await page.fill("input[type=password]", PIN)
+    await page.click("button[type=submit]")
+    await page.click("button.main")
+    await page.wait_for_selector("[data-said=shown]")
+    return page
+
+
+async def test_a_laptop_is_on_the_board_and_in_the_recording(
+    capturing: Browser, hall: Room
+) -> None:
+    board = await _signed_in(capturing, hall, "/board")
+    async with httpx.AsyncClient(base_url=hall.url) as http:
+        await http.post("/api/v1/login", json={"pin": PIN})
+        session = (await http.post("/api/v1/session", json={"title": "Optics"})).json()
+        assert session["state"] in {"preparing", "live"}
+        laptop = await _slides(capturing, hall)
+        await until(board, "document.querySelector('.shared-screen video')?.videoWidth > 300")
+        seen = await board.evaluate(WATCH, 4.5)
+        level = (min(light for _, light in seen) + max(light for _, light in seen)) / 2
+        delays = sorted(
+            at % 2000 for (_, before), (at, light) in pairwise(seen) if before <= level < light
+        )
+        assert delays, "no slide was seen to change"
+        print(f"screen to board: {[round(delay) for delay in delays]} ms")
+        await keep_picture(board, "share-board")
+        await keep_picture(laptop, "share-page")
+        await _state(http, "shared", "running")
+        # The process that holds the screens dies: the page shares again by itself.
+        before = await board.get_attribute(".shared-screen", "data-sharer")
+        await _kill_child(hall)
+        await until(
+            board,
+            f"![null, undefined, {json.dumps(before)}].includes("
+            "document.querySelector('.shared-screen')?.dataset.sharer)",
+        )
+        await laptop.wait_for_selector("[data-said=shown]")
+        # A second laptop is shown instead, and when it stops the first one is back.
+        other = await _slides(capturing, hall)
+        await laptop.wait_for_selector("[data-said=other]")
+        await other.click("button.danger")
+        await laptop.wait_for_selector("[data-said=shown]")
+        await laptop.click("button.danger")
+        await board.wait_for_selector(".shared-screen", state="detached")
+        await _state(http, "shared", "opening")
+        await http.post("/api/v1/session/end", json={"undo": False})
+        folder = await _finished(http, hall)
+    sizes = {(size[0] > 300) for size in await asyncio.to_thread(_pictures, folder)}
+    assert sizes == {True}
+    kinds = [json.loads(line) for line in (folder / "markers.jsonl").read_text().splitlines()]
+    assert next(one["data"]["shown"] for one in kinds if one["kind"] == "share") is True
+
+
+async def _state(http: httpx.AsyncClient, source: str, state: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            sources = (await http.get("/api/v1/sources")).json()
+            if next(one for one in sources if one["id"] == source)["state"] == state:
+                return
+            await asyncio.sleep(0.2)
+
+
+async def _kill_child(hall: Room) -> None:
+    assert hall.process is not None
+    children = Path(f"/proc/{hall.process.pid}/task/{hall.process.pid}/children")
+    for pid in children.read_text().split():
+        if b"streaming.share_child" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            process = await asyncio.create_subprocess_exec("kill", "-9", pid)
+            await process.wait()
+            return
+    pytest.fail("there is no process that holds the screens")
+
+
+async def _finished(http: httpx.AsyncClient, hall: Room) -> Path:
+    async with asyncio.timeout(90):
+        while True:
+            found: list[dict[str, Any]] = (await http.get("/api/v1/recordings")).json()
+            if found and found[0]["life"] == "ready":
+                return Path(hall.folder / "recordings" / found[0]["folder"])
+            await asyncio.sleep(0.2)
+
+
+def _pictures(folder: Path) -> set[tuple[int, int]]:
+    """The sizes of all pictures in the shared source's track."""
+    sizes = set()
+    for segment in sorted((folder / "tracks" / "shared").glob("*.mp4")):
+        with av.open(str(segment)) as container:
+            sizes |= {(one.width, one.height) for one in container.decode(video=0)}
+    return sizes
