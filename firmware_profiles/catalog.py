@@ -111,12 +111,13 @@ def _shipped() -> dict[str, Traversable]:
     return found
 
 
-def load(path: Path, *, name: str = "") -> Profile:
-    """The profile in `path`, which may extend a shipped one. Raises ProfileError."""
+def load(path: Path, *, name: str = "", sites: Sequence[Path] = ()) -> Profile:
+    """The profile in `path`, which may extend a shipped one or one in `sites`. Raises
+    ProfileError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(
             str(path), 0, "", f"can't be read ({error})", "check the path and its permissions"
         ) from error
-    return parse(text, file=str(path), name=name or path.stem, base=Catalog().raw)
+    return parse(text, file=str(path), name=name or path.stem, base=Catalog(sites).raw)
