@@ -57,6 +57,8 @@ Channels = Annotated[
 class SourceSpec(BaseModel):
     """One source as configured: `id` names its track folder, `url` is a source URL.
 
+    `framing = "auto"` shows the part of a wide picture in which the presenter is.
+
     `channel` are the channels of its sound that are heard, counted from 1: one, or one for left
     and one for right; none means all of them. `secret` refers to the credentials (`env:NAME` or
     `file:/path`, holding `user:password`); they are never written to the manifest.
@@ -68,6 +70,7 @@ class SourceSpec(BaseModel):
     role: Role
     url: str
     sub: str | None = None
+    framing: Literal["off", "auto"] = "off"
     secret: str | None = None
     offset_ms: float = 0.0
     channel: Channels = ()

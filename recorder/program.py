@@ -32,6 +32,7 @@ import cv2
 
 from recorder import encoders, feed, layouts
 from recorder.engines.chapters import slide_titles
+from recorder.engines.framing import framers
 from recorder.engines.lecture import Program
 from recorder.recording import (
     Manifest,
@@ -186,6 +187,7 @@ class ProgramChild:
             due=None if hasty else self.inbox.due,
         )
         self.program.compositor.resume(self._last_resume(start))
+        self.program.compositor.framing = framers(manifest.sources)
         self.program.slide_titles = lambda: slide_titles(self.recording.live)
         self._save()
 

@@ -6,6 +6,7 @@ copied in between.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import av
@@ -15,6 +16,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from recorder import layouts
+from recorder.engines.framing import Framing, crop
 from recorder.engines.pages import PageTurns
 from recorder.engines.picture import VideoTrack, limit_range, planes_of
 from recorder.feed import FeedPacket, StreamInfo
@@ -75,6 +77,7 @@ class Compositor:
         self._fade_from: int | None = None
         self._places: tuple[Place, ...] = ()
         self._shown: dict[Part, _Shown] = {}
+        self.framing: Mapping[str, Framing] = {}
 
     def add(self, info: StreamInfo) -> None:
         """Announces a stream; an index announced again starts anew (a source came back)."""
@@ -165,6 +168,8 @@ class Compositor:
     def _sized(self, part: Part, tracks: list[VideoTrack]) -> VideoTrack:
         """Of one source's streams the smallest that is large enough for its place."""
         needed = next((place.box.width for place in self._places if place.part == part), self.width)
+        if any(track.info.source in self.framing for track in tracks):
+            needed *= 2  # only a part of it is shown
         tracks = sorted(tracks, key=lambda track: track.info.width)
         return next((track for track in tracks if track.info.width >= needed), tracks[-1])
 
@@ -205,6 +210,8 @@ class Compositor:
         if box not in (shown.box, place.box):
             layouts.clear(self._planes, place.box)
         picture = planes_of(track.frame)
+        if framing := self.framing.get(track.info.source):
+            picture = crop(picture, framing.at(t, picture[0]))
         layouts.blit(self._planes, picture, place.box)
         limit_range(
             track.frame,

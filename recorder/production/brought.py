@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from recorder.production.finish import timeline
+from recorder.production.timeline import timeline
 from recorder.recording import Recording
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from recorder.production import listener as listening
 from recorder.production import speech
-from recorder.production.finish import Timeline, timeline
 from recorder.production.listener import CaptionError, Listener, model_folder, place
+from recorder.production.timeline import Timeline, timeline
 from recorder.production.transcript import Stretch, Transcript
 from recorder.production.vtt import Cue, readable, vtt
 from recorder.production.work import Result

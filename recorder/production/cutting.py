@@ -26,7 +26,7 @@ from av.video.stream import VideoStream
 from recorder import encoders
 from recorder.encoders import VideoSettings
 from recorder.engines.chapters import Chapter
-from recorder.production.finish import chapter_list
+from recorder.production.joining import chapter_list
 from recorder.recording import ProgramSpec
 from recorder.spans import Span
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,43 +18,27 @@ from typing import Any
 
 import av
 import cv2
-from av.container import OutputContainer
-from av.packet import Packet
-from av.stream import Stream
 
-from recorder import segments
 from recorder.engines import chapters
 from recorder.engines.chapters import Chapter
-from recorder.engines.writer import HYBRID
+from recorder.production import camerawork
+from recorder.production.joining import Piece, join, probe
+from recorder.production.timeline import Timeline, marks, timeline
 from recorder.production.work import Job, Workers
 from recorder.production.workforce import workers
 from recorder.program import PARTS
 from recorder.recording import (
     Recording,
     RecordingError,
-    lecture_spans,
     sync_directory,
     write_durably,
 )
-from recorder.spans import CUT
 
 US = 1_000_000
 FACTS = "lecture.json"
 _SMALL = 0.06  # seconds that are not worth rendering: the picture before just stays longer
-_CHUNK_S = 60.0  # one worker's share of a render: the same wherever it is done
-_INSTANT = 0.005
 
 Progress = Callable[[float, float], None]
-
-
-@dataclass
-class Piece:
-    """A file that holds lecture seconds `begin` to `end` from its first frame on."""
-
-    path: Path
-    begin: float
-    end: float
-    header: tuple[bytes | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,89 +50,6 @@ class Finished:
     chapters: list[Chapter]
     rendered: list[tuple[float, float]]
     parts: int
-
-
-class Timeline:
-    """The lecture's seconds against class seconds: the kept spans, one after the other."""
-
-    def __init__(self, spans: Sequence[tuple[float, float]]) -> None:
-        self.spans = list(spans)
-        self.duration = sum(to - from_ for from_, to in spans)
-
-    def lecture(self, t: float) -> float:
-        """The lecture time of class time `t`; what lies in a cut is where the cut is."""
-        passed = 0.0
-        for begin, end in self.spans:
-            if t < end:
-                return passed + max(0.0, t - begin)
-            passed += end - begin
-        return passed
-
-    def keeps(self, t: float) -> bool:
-        """Whether class time `t` is in the lecture."""
-        return any(begin <= t < end for begin, end in self.spans)
-
-    def classes(self, begin: float, end: float) -> list[tuple[float, float]]:
-        """The class spans, none longer than a minute, of lecture time `begin` to `end`."""
-        found, passed = [], 0.0
-        for from_, to in self.spans:
-            first, last = max(begin, passed), min(end, passed + to - from_)
-            at = first
-            while last - at > 1e-6:
-                stop = min(last, at + _CHUNK_S)
-                found.append((from_ + at - passed, from_ + stop - passed))
-                at = stop
-            passed += to - from_
-        return found
-
-
-def timeline(recording: Recording, *, uncut: bool = False) -> Timeline:
-    """What the lecture keeps, from the markers and how long the class went.
-
-    `uncut`: what it would keep if nothing had been cut out after class.
-    """
-    markers = recording.markers()
-    if uncut:
-        markers = [m for m in markers if m.kind != CUT or m.data.get("erase")]
-    ends = [marker.t for marker in markers]
-    for source in recording.manifest.sources:
-        spans = [
-            segments.span(path) for _, path in segments.segment_files(recording.track(source.id))
-        ]
-        ends += [span[1] for span in spans if span is not None]
-    return Timeline(lecture_spans(markers, max(ends, default=0.0)))
-
-
-def probe(path: Path) -> tuple[float, tuple[bytes | None, ...]] | None:
-    """How many seconds of picture and sound a part really holds, and its codec headers.
-
-    Reads packets, decodes nothing. None when it holds nothing that can be used.
-    """
-    ends = {"video": 0.0, "audio": 0.0}
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError):
-        return None
-    with container:
-        header = tuple(stream.codec_context.extradata for stream in container.streams)
-        if [stream.type for stream in container.streams] != ["video", "audio"]:
-            return None
-        for packet in _packets(container.demux(container.streams[0], container.streams[1])):
-            end = (packet.pts or 0) + (packet.duration or 0)
-            kind = packet.stream.type
-            ends[kind] = max(ends[kind], float(end * packet.time_base))
-    return (ends["audio"], header) if all(ends.values()) else None
-
-
-def _packets(demuxer: Any) -> Any:
-    """Packets up to the end, or to where the file is torn."""
-    while True:
-        try:
-            packet = next(demuxer)
-        except (StopIteration, av.error.FFmpegError):
-            return
-        if packet.size and packet.pts is not None:
-            yield packet
 
 
 def parts(recording: Recording, line: Timeline) -> tuple[list[Piece], list[float]]:
@@ -260,6 +160,8 @@ def _fill(
     fills: list[Piece] = []
     spans = [span for begin, end in missing for span in line.classes(begin, end)]
     names = [f"{PARTS}/fill-{round(from_ * 1000):09d}.mp4" for from_, _ in spans]
+    if spans:
+        camerawork.find(recording, line.spans)
     jobs = [
         Job("render", {"begin": from_, "end": to, "path": name, "layout": layout})
         for (from_, to), name in zip(spans, names, strict=True)
@@ -273,18 +175,6 @@ def _fill(
         start = line.lecture(from_)
         fills.append(Piece(path, start, start + to - from_, held[1]))
     return fills, turns, spans
-
-
-def marks(recording: Recording, line: Timeline, first: str = "Start") -> list[Chapter]:
-    """The chapters that were told in class; the lecture's beginning is called `first`."""
-    marks = [Chapter(0, first)]
-    for marker in recording.markers():
-        told = chapters.title(marker.kind, marker.data)
-        if marker.kind == "resume" and line.keeps(marker.t):
-            told = "Resumed"
-        if told is not None and line.keeps(marker.t):
-            marks.append(Chapter(round(line.lecture(marker.t) * US), told))
-    return marks
 
 
 def _chapters(recording: Recording, line: Timeline, pages: Sequence[float]) -> list[Chapter]:
@@ -313,76 +203,6 @@ def _standing(recording: Recording) -> Finished:
         ]
         duration = (container.duration or 0) / av.time_base
     return Finished(recording.lecture, duration, told, [], 0)
-
-
-def join(pieces: Sequence[Piece], path: Path, told: Sequence[Chapter]) -> float:
-    """Joins pieces by stream copy into an ordinary MP4 with chapters; returns its seconds.
-
-    Each packet lands where its piece lies in the lecture; what a piece holds beyond its end is
-    left out.
-    """
-    end = 0.0
-    out: OutputContainer = av.open(str(path), "w", format="mp4", options=HYBRID)
-    with out:
-        streams: dict[str, Stream] = {}
-        last = {"video": -1.0, "audio": -1.0}
-        for piece in pieces:
-            with av.open(str(piece.path)) as source:
-                if not streams:
-                    for stream in source.streams:
-                        streams[stream.type] = out.add_stream_from_template(stream)
-                    out.start_encoding()
-                for packet in _packets(source.demux(source.streams[0], source.streams[1])):
-                    kind = packet.stream.type
-                    stop = _move(packet, piece, last[kind], streams[kind])
-                    if stop is not None:
-                        last[kind] = stop
-                        end = max(end, stop)
-                        out.mux_one(packet)
-        out.set_chapters(chapter_list(told, end))
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-    return end
-
-
-def chapter_list(told: Sequence[Chapter], end: float) -> Any:
-    """Chapters as a container takes them; `end` is the lecture's, in seconds."""
-    within = [chapter for chapter in told if chapter.start < end * US]
-    stops = [chapter.start for chapter in within[1:]] + [round(end * US)]
-    return [
-        {
-            "id": number,
-            "start": chapter.start,
-            "end": stop,
-            "time_base": Fraction(1, US),
-            "metadata": {"title": chapter.title},
-        }
-        for number, (chapter, stop) in enumerate(zip(within, stops, strict=True))
-    ]
-
-
-def _move(packet: Packet[Any], piece: Piece, last: float, stream: Stream) -> float | None:
-    """Puts a packet at its place; returns where it ends, or None when it is to be left out.
-
-    Sound lies gapless where it can; a picture lasts until the next, at most to the piece's end.
-    """
-    assert packet.pts is not None
-    base = packet.time_base
-    length = float((packet.duration or 0) * base)
-    at = piece.begin + float(packet.pts * base)
-    if packet.stream.type == "audio":
-        if at + length / 2 >= piece.end or at < last - length / 2:
-            return None
-        at = last if abs(at - last) < length / 2 else at
-    else:
-        if at >= piece.end - _INSTANT:
-            return None
-        length = min(length, piece.end - at)
-        packet.duration = round(length / base)
-    packet.pts = round(at / base)
-    packet.dts = packet.pts
-    packet.stream = stream
-    return at + length
 
 
 def main() -> int:

@@ -25,13 +25,13 @@ import numpy as np
 from recorder.production import text
 from recorder.production.__main__ import LOCK, end_with
 from recorder.production.captions import Captioner
-from recorder.production.finish import Timeline
 from recorder.production.listener import CaptionError
 from recorder.production.readings import Readings
 from recorder.production.replay import replay
 from recorder.production.settings import Settings
 from recorder.production.slides import Finder
 from recorder.production.speech import LONGEST_S
+from recorder.production.timeline import Timeline
 from recorder.production.transcript import Stretch
 from recorder.production.vtt import Cue, clock, readable, safe
 from recorder.recording import (

@@ -33,8 +33,9 @@ from recorder.engines.loudness import (
     peaks,
 )
 from recorder.engines.sound import CHANNELS
-from recorder.production.finish import Timeline, chapter_list
+from recorder.production.joining import chapter_list
 from recorder.production.mix import Verdict, cleaned
+from recorder.production.timeline import Timeline
 from recorder.recording import Recording, sync_directory
 
 US = 1_000_000

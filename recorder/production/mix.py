@@ -15,8 +15,8 @@ from recorder import feed
 from recorder.encoders import SAMPLE_RATE
 from recorder.engines.loudness import STEP, Meter, Samples, lufs, peaks
 from recorder.engines.sound import CHANNELS, Mixer, samples_at
-from recorder.production.finish import Timeline
 from recorder.production.replay import replay
+from recorder.production.timeline import Timeline
 from recorder.recording import Recording
 
 US = 1_000_000

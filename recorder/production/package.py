@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from av.stream import Stream
 
 from recorder import segments
 from recorder.engines.chapters import Chapter
-from recorder.production import archive, small
+from recorder.production import archive, camerawork, small
 from recorder.production import slides as found
-from recorder.production.finish import FACTS, Timeline, finish, timeline
+from recorder.production.finish import FACTS, finish
+from recorder.production.timeline import Timeline, timeline
 from recorder.production.vtt import clock
 from recorder.program import PARTS
 from recorder.recording import Recording, SourceSpec, write_durably
@@ -70,6 +72,9 @@ def package(recording: Recording, *, whole: bool = False) -> list[Path]:
         make("slides.json", lambda path: _slides(recording, line, path))
     make("metadata.json", lambda path: _metadata(recording, lecture.duration, path))
     make("data.json", lambda path: _player(recording, lecture.duration, made, path), again=whole)
+    for wide in camerawork.framed(recording) if whole else ():
+        frame: Callable[[Path], bool] = partial(camerawork.track, recording, wide, line)
+        make(f"{wide.id}.framed.mp4", frame)
     if whole:
         make("small.mp4", lambda path: small.rendition(lecture.path, path))
         make("sprites.jpg", lambda path: _sprites(lecture.path, path, products / "sprites.vtt"))

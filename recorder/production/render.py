@@ -12,6 +12,7 @@ from pathlib import Path
 from recorder import encoders, feed
 from recorder.engines.lecture import Program
 from recorder.engines.sound import samples_at
+from recorder.production import camerawork
 from recorder.production.replay import replay
 from recorder.production.work import Result
 from recorder.program import layout_at
@@ -66,6 +67,7 @@ def render(
         round(begin * US),
         encoder=encoders.SOFTWARE,  # on one thread: more of them change what x264 decides
     )
+    program.compositor.framing = camerawork.ways(recording)
     _warm(program, recording, round(begin * US))
     if layout is None:
         for change in _layouts(recording, begin, end):

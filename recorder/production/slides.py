@@ -23,9 +23,9 @@ from recorder.engines.chapters import Chapter
 from recorder.engines.pages import PageTurns
 from recorder.engines.picture import VideoTrack, planes_of
 from recorder.production import brought, text
-from recorder.production.finish import Timeline, marks, timeline
 from recorder.production.readings import Readings, content
 from recorder.production.replay import replay
+from recorder.production.timeline import Timeline, marks, timeline
 from recorder.production.work import Inline, Job, Result, Workers
 from recorder.recording import Recording, write_durably
 

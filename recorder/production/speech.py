@@ -6,9 +6,9 @@ import av
 import numpy as np
 
 from recorder.encoders import SAMPLE_RATE
-from recorder.production.finish import Timeline
 from recorder.production.listener import Speech
 from recorder.production.mix import mix
+from recorder.production.timeline import Timeline
 from recorder.recording import Recording
 
 RATE = 16_000

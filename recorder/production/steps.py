@@ -18,10 +18,11 @@ import av
 
 from recorder import production_state, segments
 from recorder.production import captions, drafts, mix, slides
-from recorder.production.finish import finish, timeline
+from recorder.production.finish import finish
 from recorder.production.master import master
 from recorder.production.package import package
 from recorder.production.settings import Settings
+from recorder.production.timeline import timeline
 from recorder.production.work import Job
 from recorder.production.workforce import workers
 from recorder.program import PARTS

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder.production.finish import Timeline
+from recorder.production.timeline import Timeline
 from recorder.production.vtt import Cue
 from recorder.program import PARTS
 from recorder.recording import Recording, make_durably, write_durably

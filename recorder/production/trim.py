@@ -27,7 +27,7 @@ import cv2
 from recorder.engines.chapters import Chapter
 from recorder.production import captions, cutting, erase, package, vtt
 from recorder.production.__main__ import end_with
-from recorder.production.finish import Timeline, timeline
+from recorder.production.timeline import Timeline, timeline
 from recorder.products import Kind, Product, products
 from recorder.program import PARTS
 from recorder.recording import Recording, RecordingError, write_durably

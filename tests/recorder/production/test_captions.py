@@ -17,7 +17,7 @@ from recorder.production.captions import (
     model_folder,
     paragraphs,
 )
-from recorder.production.finish import Timeline, timeline
+from recorder.production.timeline import Timeline, timeline
 from recorder.production.vtt import Cue, readable, vtt, wrap
 from recorder.recording import Recording
 

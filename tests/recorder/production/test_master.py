@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from recorder.encoders import SAMPLE_RATE as RATE
 from recorder.engines.chapters import Chapter
 from recorder.production import mix
-from recorder.production.finish import timeline
 from recorder.production.master import master, measure
 from recorder.production.measure import check, find_beeps, measure_av_offset
+from recorder.production.timeline import timeline
 from recorder.recording import Recording
 from recorder.sources.generate import _speech
 

@@ -16,9 +16,11 @@ import pytest
 from recorder import feed
 from recorder.engines.chapters import Chapter
 from recorder.production import finish as finishing
-from recorder.production.finish import Timeline, finish, probe
+from recorder.production.finish import finish
+from recorder.production.joining import probe
 from recorder.production.measure import check, find_beeps, measure_av_offset
 from recorder.production.package import package
+from recorder.production.timeline import Timeline
 from recorder.recording import Layout, ProgramSpec, Recording, RecordingError, SourceSpec, create
 from recorder.segments import MediaStream, Sample, SegmentWriter, Syncer
 
@@ -284,5 +286,7 @@ def test_the_timeline_maps_both_ways() -> None:
     assert line.duration == 8
     assert [line.lecture(t) for t in (1, 3, 5, 6, 10, 20)] == [1, 3, 3, 3, 7, 8]
     assert line.classes(2, 5) == [(2, 3), (6, 8)]
-    assert [span[1] - span[0] for span in Timeline([(0, 1500)]).classes(0, 1500)] == [600, 600, 300]
+    lengths = [span[1] - span[0] for span in Timeline([(0, 1530)]).classes(0, 1530)]
+    assert max(lengths) <= 60
+    assert sum(lengths) == 1530
     assert not line.keeps(4)
