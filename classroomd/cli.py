@@ -18,6 +18,7 @@ from classroomd.commands import (
     record,
     recordings,
     rights,
+    scenes,
     tablets,
 )
 from classroomd.output import fail, out
@@ -37,6 +38,7 @@ app.add_typer(tablets.app, name="tablets")
 devices.app.command("discover")(discover.discover)
 devices.app.command("monitor")(discover.monitor)
 app.add_typer(profiles.app, name="profiles")
+app.add_typer(scenes.app, name="scenes")
 app.add_typer(config.app, name="config")
 app.command("record")(record.record)
 app.command("produce")(recordings.produce)
