@@ -26,6 +26,7 @@ function Row({ recording }: { recording: RecordingView }) {
             )}{" "}
             · {size(recording.bytes)}
           </span>
+          {production(recording) !== null && <span class="recording-facts">{production(recording)}</span>}
         </span>
         <span class="recording-life">
           <span class={`mark ${mark(recording)}`} aria-hidden="true" />
@@ -39,6 +40,12 @@ function Row({ recording }: { recording: RecordingView }) {
 function mark(recording: RecordingView): string {
   if (recording.life === "failed") return "bad";
   return recording.life === "recording" || recording.life === "delivering" ? "busy" : "good";
+}
+
+/** What is still being made of it, in a sentence; nothing once all is done. */
+function production(recording: RecordingView): string | null {
+  const state = recording.production?.state;
+  return state === undefined || state === "done" ? null : said(`production.${state}`, state);
 }
 
 export function List() {
