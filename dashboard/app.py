@@ -31,6 +31,7 @@ from dashboard.api import (
     live,
     login,
     persons,
+    pushes,
     recordings,
     review,
     rights,
@@ -168,6 +169,7 @@ def create_app(
         live,
         hls,
         share,
+        pushes,
     ):
         app.include_router(part.router, prefix=API)
     _install_probes(app, classroom)

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from controller.classroom import Classroom
 from controller.errors import ClassroomError
+from dashboard.api.pairing import qr
 from dashboard.auth import authenticator
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
@@ -67,9 +68,10 @@ class LinkRequest(BaseModel):
 
 
 class LinkView(BaseModel):
-    """A signed link: `path` opens the live page on this server."""
+    """A signed link: `path` opens the live page on this server, `qr` (SVG) shows it to a phone."""
 
     path: str
+    qr: str
 
 
 @router.get("")
@@ -132,7 +134,9 @@ async def visibility(room: Room, live: Live, _: Instructor, change: VisibilityCh
 
 
 @router.post("/link")
-async def link(room: Room, live: Live, _: Instructor, asked: LinkRequest) -> LinkView:
+async def link(
+    request: Request, room: Room, live: Live, _: Instructor, asked: LinkRequest
+) -> LinkView:
     """A link for the class that is on, or for its whole course, to be put where students look."""
     recording, folder = await _now(room)
     manifest = await asyncio.to_thread(open_manifest, folder)
@@ -141,7 +145,8 @@ async def link(room: Room, live: Live, _: Instructor, asked: LinkRequest) -> Lin
             409, "no_course", "This class belongs to no course.", "Ask for a link to this class."
         )
     course = manifest.course if asked.whole_course else None
-    return LinkView(path=f"/live?key={live.links.make(recording=recording, course=course)}")
+    path = f"/live?key={live.links.make(recording=recording, course=course)}"
+    return LinkView(path=path, qr=qr(f"{str(request.base_url).rstrip('/')}{path}"))
 
 
 async def _now(room: Classroom) -> tuple[str, Path]:

@@ -97,6 +97,8 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("POST", "/api/v1/live/visibility"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/live/link"): AccessRole.INSTRUCTOR,
     ("WS", "/api/v1/live/{recording}/watch/{view}"): "everyone",
+    ("GET", "/api/v1/live/pushes"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/live/pushes/{push}"): AccessRole.INSTRUCTOR,
     ("GET", "/api/v1/live/{recording}/hls/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/{name}"): "everyone",

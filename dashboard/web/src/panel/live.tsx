@@ -3,6 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { said, t } from "../i18n";
 import { ask, room, session, undoLeft, word } from "../room/store";
+import { OnAirCard } from "../live/card";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { LayoutDrawing } from "../ui/icons";
@@ -123,6 +124,7 @@ function UndoBar() {
   );
           <Tablets />
 }
+          <OnAirCard />
 
 export function Live() {
   return (

@@ -1,0 +1,186 @@
+// The panel's card about what leaves the room: who may watch, how many do, where it is pushed, and
+// whose screen is on the board.
+
+import { signal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { get, post } from "../api/client";
+import { t, type Key } from "../i18n";
+import { ask, link as room } from "../room/store";
+import { follow, shared } from "../share/state";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+
+const VISIBILITIES = ["nobody", "course", "campus", "public"] as const;
+const ASK_MS = 3000;
+
+interface OnAir {
+  recording: string | null;
+  visibility: (typeof VISIBILITIES)[number] | null;
+  viewers: number;
+  hls: string | null;
+}
+
+interface Push {
+  id: string;
+  state: "off" | "connecting" | "live" | "retrying";
+  detail: string;
+}
+
+interface LinkView {
+  path: string;
+  qr: string;
+}
+
+const air = signal<OnAir | null>(null);
+const pushes = signal<Push[]>([]);
+
+async function look(): Promise<void> {
+  try {
+    const [told, sent] = await Promise.all([get<OnAir>("/live"), get<Push[]>("/live/pushes")]);
+    air.value = told;
+    pushes.value = sent;
+  } catch {
+    // The panel says itself that the room is away.
+  }
+}
+
+function Watching({ told }: { told: OnAir }) {
+  const link = useSignal<LinkView | null>(null);
+  const chosen = told.visibility ?? "nobody";
+  return (
+    <>
+      <label class="air-line">
+        <span>{t("air.visibility")}</span>
+        <select
+          value={chosen}
+          onChange={async (event) => {
+            await ask("/live/visibility", { visibility: event.currentTarget.value });
+            await look();
+          }}
+        >
+          {VISIBILITIES.map((one) => (
+            <option key={one} value={one}>
+              {t(`air.${one}`)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <p class="air-line">
+        <span class="air-count">{t("air.watching", { n: told.viewers })}</span>
+        {chosen !== "nobody" && (
+          <Button
+            kind="quiet"
+            act={async () => {
+              link.value = await post<LinkView>("/live/link", {});
+            }}
+          >
+            {t("air.link")}
+          </Button>
+        )}
+      </p>
+      {link.value !== null && (
+        <LinkShown found={link.value} who={t(`air.${chosen}`)} close={() => (link.value = null)} />
+      )}
+    </>
+  );
+}
+
+function LinkShown(props: { found: LinkView; who: string; close: () => void }) {
+  const address = new URL(props.found.path, location.href).href;
+  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(props.found.qr)}`;
+  return (
+    <Dialog title={t("air.link")} close={props.close} class="air-dialog">
+      <p>{t("air.link.text", { who: props.who })}</p>
+      {props.found.qr && <img src={source} alt={address} />}
+      <p>
+        <bdi dir="ltr">{address}</bdi>
+      </p>
+      <Button local act={props.close} autofocus>
+        {t("action.close")}
+      </Button>
+    </Dialog>
+  );
+}
+
+function Pushed({ push }: { push: Push }) {
+  const on = push.state !== "off";
+  const mark = { off: "off", connecting: "busy", live: "good", retrying: "bad" }[push.state];
+  const name = push.id;
+  return (
+    <p class="air-line" data-push={push.id}>
+      <span>
+        <span class={`mark ${mark}`} aria-hidden="true" /> <bdi>{name}</bdi>{" "}
+        {t(`air.push.${push.state}`)}
+      </span>
+      <Button
+        kind="quiet"
+        act={async () => {
+          await ask(`/live/pushes/${push.id}`, { on: !on });
+          await look();
+        }}
+      >
+        {t(on ? "air.push.stop" : "air.push.start", { name })}
+      </Button>
+    </p>
+  );
+}
+
+function Sharing() {
+  const told = shared.value;
+  if (told === null || !told.available) return null;
+  const show = (id: string | null) => ask("/share/show", { id });
+  const decide = (key: string, allowed: boolean) => ask("/share/allow", { key, allowed });
+  const address = `${location.host}/share`;
+  return (
+    <div class="air-share" role="group" aria-label={t("air.share")}>
+      {told.sharers.length === 0 && <p>{t("air.share.none", { address })}</p>}
+      {told.sharers.map((one) => (
+        <Button
+          key={one.id}
+          pressed={one.id === told.shown}
+          act={() => show(one.id === told.shown ? null : one.id)}
+          label={t(one.id === told.shown ? "air.share.hide" : "air.share.show", { name: one.name })}
+        >
+          <bdi>
+            {one.state === "stalled"
+              ? t("air.share.stalled", { name: one.name })
+              : one.id === told.shown
+                ? `${t("air.share")}: ${one.name}`
+                : t("air.share.show", { name: one.name })}
+          </bdi>
+        </Button>
+      ))}
+      {told.asking.map((one) => (
+        <Button key={one.key} kind="quiet" act={() => decide(one.key, !one.allowed)}>
+          {t((one.allowed ? "air.share.disallow" : "air.share.allow") as Key, { name: one.name })}
+        </Button>
+      ))}
+    </div>
+  );
+}
+
+let followed = false;
+
+/** What leaves the room during class; nothing where nothing does. */
+export function OnAirCard() {
+  useEffect(() => {
+    void look();
+    if (!followed) follow();
+    followed = true;
+    const timer = window.setInterval(() => room.value === "open" && void look(), ASK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  const told = air.value;
+  const watched = told !== null && told.hls !== null;
+  if (!watched && pushes.value.length === 0 && shared.value?.available !== true) return null;
+  return (
+    <section class="card on-air-card" aria-labelledby="on-air-title">
+      <h2 id="on-air-title">{t("air.title")}</h2>
+      {watched && <Watching told={told} />}
+      {pushes.value.map((push) => (
+        <Pushed key={push.id} push={push} />
+      ))}
+      <Sharing />
+    </section>
+  );
+}
