@@ -45,16 +45,25 @@ class Outbox:
         return shown
 
     def hand_over(self, folder: Path) -> None:
-        """A recording is finished: it goes to its targets, now or when production is over."""
+        """A recording is finished: it goes to its targets, now or when production is over.
+
+        Where it began to go during class, the lecture as recorded goes on at once; what production
+        makes of it takes its place.
+        """
         if not self.waits(folder):
             self.submit(folder)
+        else:
+            self.submit(folder, begun=True)
 
-    def submit(self, folder: Path) -> None:
-        """Submit a finished recording to every target with `auto`; twice is once."""
+    def submit(self, folder: Path, *, begun: bool = False) -> None:
+        """Submit a finished recording to every target with `auto`; twice is once.
+
+        `begun`: only to those to which it goes during class.
+        """
         if self._worker is None:
             return
         for target in self._targets:
-            if not target.auto:
+            if not target.auto or (begun and not target.during_class):
                 continue
             alarm = f"handover.{folder.name}.{target.id}"
             try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from controller import health
 from controller.errors import ClassroomError
 from controller.health import Words
+from controller.publication import manifest_fields
 from controller.session import Session
 from controller.settings import RoomConfig
 from controller.spares import SpareKeeper
@@ -107,6 +108,7 @@ class Recorders:
                 lecturer=session.lecturer,
                 language=config.room.languages[0],
             )
+            recording.update(**manifest_fields(session.course, config.rights, config.courses))
             if session.slot is not None:
                 recording.update(**session.slot.manifest())
             return recording

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from controller.publication import CourseRule, RightsSection
 from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
 from publishing.target import TargetConfig
@@ -360,6 +361,8 @@ class RoomConfig(_Table):
     scenes: list[Scene] = Field(default_factory=list)
     recording: RecordingSection = RecordingSection()
     production: ProductionSection = ProductionSection()
+    rights: RightsSection = RightsSection()
+    courses: list[CourseRule] = Field(default_factory=list)
     publish: list[TargetConfig] = Field(default_factory=list)
     timetable: TimetableSection | None = None
     help: HelpSection = HelpSection()

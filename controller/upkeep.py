@@ -10,6 +10,7 @@ import structlog
 
 from controller import health
 from controller.lesson import Lesson
+from controller.publication import keep_days
 from controller.register import DAEMON
 from controller.session import Session, now_utc
 from controller.settings import RoomConfig
@@ -76,13 +77,14 @@ class Upkeep:
     async def _prune(self) -> None:
         """Delete the media that every target has confirmed, when its time here is over."""
         storage = self._config.storage
-        if storage.keep_days is None or not storage.recordings.is_dir():
+        ruled = any(rule.keep_days is not None for rule in self._config.courses)
+        if (storage.keep_days is None and not ruled) or not storage.recordings.is_dir():
             return
         verdicts = await asyncio.to_thread(
             prune,
             storage.recordings,
             required=[target.id for target in self._config.publish if target.auto],
-            keep_days=storage.keep_days,
+            keep_days=lambda course: keep_days(course, self._config.courses, storage.keep_days),
         )
         for verdict in verdicts:
             if verdict.prune:

@@ -83,10 +83,13 @@ class Attempts:
         # What was sent may have been deleted here since, or made anew.
         manifest = read_manifest(job.folder)[0]
         stamps = delivery.stamps
-        sent = remembered(job.folder, manifest, stamps) if stamps else job.products()
+        sent = remembered(job.folder, manifest, stamps) if stamps else job.finished()
+        shipment = self._pack(job, sent)
         async with targets.create(job.config) as target:
             try:
-                await target.withdraw(self._pack(job, sent))
+                await target.abandon(shipment)
+                if sent:
+                    await target.withdraw(shipment)
             except TargetError as error:
                 if error.kind is not ErrorKind.ABSENT:
                     raise

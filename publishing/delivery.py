@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 from publishing import record
+from publishing.ahead import Ahead, new_delivery
 from publishing.attempt import Attempts
 from publishing.bandwidth import Throttle
 from publishing.errors import ErrorKind, TargetError
@@ -62,6 +63,11 @@ class DeliveryWorker:
             self._store,
             self._changed,
         )
+        self._ahead = Ahead(
+            root,
+            targets,
+            lambda name: (self._attempts.throttle, self._attempts.throttles[name]),
+        )
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -72,9 +78,11 @@ class DeliveryWorker:
         for manifest in sorted(self._root.glob(f"*/{MANIFEST}")):
             self.adopt(manifest.parent)
         self._scheduler = asyncio.create_task(self._schedule(), name="deliveries")
+        self._ahead.start()
 
     async def stop(self) -> None:
         """Stop where it is; everything goes on from there at the next start."""
+        await self._ahead.stop()
         tasks = [*self._running.values()]
         if self._scheduler:
             tasks.append(self._scheduler)
@@ -87,7 +95,8 @@ class DeliveryWorker:
     def adopt(self, folder: Path) -> None:
         """Take up the deliveries that one recording's folder knows of."""
         for delivery in record.all_of(folder):
-            self._adopt(folder, delivery)
+            if delivery.id not in self._jobs:
+                self._adopt(folder, delivery)
 
     async def taken_back(self, folder: Path) -> None:
         """One try at whatever of this recording is to be taken back, in the foreground."""
@@ -149,12 +158,14 @@ class DeliveryWorker:
         Their targets are asked until they have confirmed it. What was verified stays there.
         """
         held = []
+        await self._ahead.stop()
+        self.adopt(folder)
         for job in self._of(folder):
             delivery = job.delivery
             if delivery.state in DONE or delivery.goal is Goal.WITHDRAW:
                 continue
             await self._halt(job)
-            if delivery.attempts and delivery.state is not DeliveryState.HELD:
+            if (delivery.attempts or delivery.notes) and delivery.state is not DeliveryState.HELD:
                 delivery.goal = Goal.RECALL
                 delivery.state, delivery.next_try = DeliveryState.WITHDRAWING, None
             else:
@@ -162,6 +173,8 @@ class DeliveryWorker:
             delivery.detail = delivery.remedy = ""
             self._store(job, "held", by)
             held.append(self._changed(job))
+        if self._scheduler is not None:
+            self._ahead.start()
         self._wake.set()
         return held
 
@@ -266,13 +279,7 @@ class DeliveryWorker:
         delivery_id = f"{manifest.id}.{target_id}"
         if delivery_id in self._running:
             return self._jobs[delivery_id]
-        job = Job(folder, config, record.load(folder, target_id) or Delivery(
-            id=delivery_id,
-            recording=manifest.id,
-            target=target_id,
-            created=datetime.now(UTC),
-            deadline=datetime.now(UTC) + timedelta(hours=config.deadline_hours),
-        ))  # fmt: skip
+        job = Job(folder, config, record.load(folder, target_id) or new_delivery(folder, config))
         delivery = job.delivery
         if delivery.state is DeliveryState.VERIFIED and (folder / PRUNED).exists():
             anew = False  # the media was deleted here because it is there

@@ -75,9 +75,7 @@ class Job:
 
     def products(self) -> list[Product]:
         """What is delivered. Raises TargetError when there is nothing."""
-        manifest, _ = read_manifest(self.folder)
-        kinds = frozenset(self.config.products) or targets.kind(self.config.target).takes
-        products = collect(self.folder, manifest, kinds)
+        products = self.finished()
         if not products:
             raise TargetError(
                 ErrorKind.PERMANENT,
@@ -85,6 +83,12 @@ class Job:
                 "Run `classroomd produce` on it, then retry the delivery.",
             )
         return products
+
+    def finished(self) -> list[Product]:
+        """The products of the kinds that go there, as far as they are finished."""
+        manifest, _ = read_manifest(self.folder)
+        kinds = frozenset(self.config.products) or targets.kind(self.config.target).takes
+        return collect(self.folder, manifest, kinds)
 
     def status(self) -> DeliveryStatus:
         """The delivery as it is shown."""

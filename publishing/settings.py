@@ -64,7 +64,9 @@ class TargetConfig(BaseModel):
     """One `[[publish]]` table: these keys are every target's, the others are the target's own.
 
     `products` are kinds of products (publishing.products.Kind); empty means what the target
-    takes by itself. `deadline_hours` after the class it should be up; it orders the queue.
+    takes by itself. `during_class` begins to send while the class runs, where the target can, once
+    consent is noted; nobody sees it before it is whole. `deadline_hours` after the class it should
+    be up; it orders the queue.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -75,6 +77,7 @@ class TargetConfig(BaseModel):
     products: tuple[Kind, ...] = ()
     deadline_hours: float = Field(24, gt=0)
     needs_consent: bool = False
+    during_class: bool = False
     bandwidth: tuple[Window, ...] = ()
 
     @property

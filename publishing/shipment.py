@@ -123,11 +123,18 @@ class Shipment:
             raise _shorter(product)
         return data
 
-    async def slices(self, product: Product, data: bytes, offset: int) -> AsyncIterator[bytes]:
-        """A part that was read, throttled and counted, in pieces of 256 KiB."""
+    async def slices(
+        self, product: Product, data: bytes, offset: int | None
+    ) -> AsyncIterator[bytes]:
+        """A part that was read, throttled and counted, in pieces of 256 KiB.
+
+        Without `offset` it is one of several parts under way, and adds to what is there.
+        """
+        view = memoryview(data)
         for start in range(0, len(data), PIECE):
-            piece = data[start : start + PIECE]
-            await self._pass(product, offset + start, len(piece))
+            piece = bytes(view[start : start + PIECE])
+            there = self.positions.get(product.name, 0) if offset is None else offset + start
+            await self._pass(product, there, len(piece))
             yield piece
 
     async def _pass(self, product: Product, offset: int, size: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from publishing.errors import ErrorKind, HeldBackError, TargetError
-from publishing.products import STORE, Kind
+from publishing.products import STORE, Kind, Product
 from publishing.settings import Options, SecretRef, TargetConfig, Window, secret
 from publishing.shipment import Shipment
 
@@ -73,6 +73,7 @@ class Target(ABC):
     name: ClassVar[str]
     schema: ClassVar[type[Options]] = Options
     resumes: ClassVar[bool] = False
+    goes_ahead: ClassVar[bool] = False
     takes: ClassVar[frozenset[Kind]] = STORE
 
     def __init__(self, config: TargetConfig) -> None:
@@ -109,6 +110,18 @@ class Target(ABC):
         Raises TargetError: `absent` when it is not there or differs (send is called again),
         `wait` while the platform is still working on it.
         """
+
+    async def ahead(self, shipment: Shipment, lecture: Product) -> None:
+        """Send what of a lecture that still grows is final already: all but its beginning.
+
+        `lecture` is the file as it stands now; `goes_ahead` says that the target can. What it
+        notes is there again for `send`. Raises TargetError.
+        """
+        raise NotImplementedError
+
+    async def abandon(self, shipment: Shipment) -> None:
+        """Give up uploads that are not finished. Nobody could see them."""
+        shipment.notes.pop("ahead", None)
 
     async def withdraw(self, shipment: Shipment) -> None:
         """Take back what was published. A thing that is already gone is no error."""

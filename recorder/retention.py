@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PRUNED = "pruned.json"
 _DONE = "verified"
+KeepDays = float | Callable[[str | None], float | None]
 _MEDIA = frozenset({".mp4", ".m4a", ".mkv", ".jpg", ".h264", ".aac"})
 
 
@@ -53,14 +54,14 @@ def judge(
     recording: Recording,
     *,
     required: Collection[str] = (),
-    keep_days: float = 0,
+    keep_days: KeepDays = 0,
     now: datetime | None = None,
 ) -> Verdict:
     """Whether this recording's media may be deleted here, and why.
 
     `required` are the targets that must each have a verified receipt; without any, one verified
     delivery is enough, and every delivery that exists must be verified. `keep_days` counts from
-    the end of class.
+    the end of class; a function tells it for each course, None keeps for ever.
     """
     now = now or datetime.now(UTC)
     manifest = recording.manifest
@@ -72,8 +73,10 @@ def judge(
 
     if manifest.life is Life.RECORDING:
         return verdict(False, "it is being recorded")
-    if manifest.life is Life.HELD:
+    if manifest.life is Life.HELD or manifest.held is not None:
         return verdict(False, "the lecturer holds it")
+    if manifest.edit is not None:
+        return verdict(False, "it is being changed")
     if writer(recording.folder) is not None:
         return verdict(False, "a recorder works on it")
     if not files:
@@ -88,9 +91,12 @@ def judge(
             return verdict(False, f"{name}: {problem}")
     if not any(_carries_media(delivery) for delivery in deliveries.values()):
         return verdict(False, "no target has the lecture itself")
+    days = keep_days(manifest.course) if callable(keep_days) else keep_days
+    if days is None:
+        return verdict(False, "recordings of its course are kept")
     ended = manifest.ended or manifest.started
-    if now < ended + timedelta(days=keep_days):
-        return verdict(False, f"it is younger than {keep_days:g} days")
+    if now < ended + timedelta(days=days):
+        return verdict(False, f"it is younger than {days:g} days")
     return verdict(True, f"verified at {', '.join(sorted(deliveries))}")
 
 
@@ -98,7 +104,7 @@ def prune(
     root: Path,
     *,
     required: Collection[str] = (),
-    keep_days: float = 0,
+    keep_days: KeepDays = 0,
     reserve_bytes: int | None = None,
     dry_run: bool = False,
     now: datetime | None = None,

@@ -195,10 +195,12 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Delete the media of recordings that are proved to be elsewhere and are old enough."""
+    from controller.publication import keep_days
     from recorder import retention
 
     config = config_command.load(config_file, as_json=as_json)
-    if config.storage.keep_days is None:
+    days = config.storage.keep_days
+    if days is None and all(rule.keep_days is None for rule in config.courses):
         fail(
             f"{config_file}: storage.keep_days is not set, so nothing is ever deleted",
             code=USAGE,
@@ -207,7 +209,7 @@ def prune(
     verdicts = retention.prune(
         config.storage.recordings,
         required=[target.id for target in config.publish if target.auto],
-        keep_days=config.storage.keep_days,
+        keep_days=lambda course: keep_days(course, config.courses, days),
         dry_run=dry_run,
     )
     rows: list[dict[str, Any]] = [

@@ -19,13 +19,14 @@ import httpx
 from pydantic import Field
 
 from publishing.http import Url, Web
-from publishing.products import Product
+from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.sigv4 import UNSIGNED, SigV4
 from publishing.target import ErrorKind, Options, SecretRef, TargetError, secret
 from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 MIB = 1 << 20
+_LEAST_PART = 5 * MIB
 
 
 class S3Options(StoreOptions):
@@ -206,6 +207,7 @@ class S3(Store):
     name = "s3"
     schema: ClassVar[type[Options]] = S3Options
     resumes = True
+    goes_ahead = True
     options: S3Options
     bucket: Bucket
 
@@ -232,14 +234,15 @@ class S3(Store):
         return await self.bucket.head(path)
 
     async def put(self, shipment: Shipment, product: Product, path: str) -> None:
-        size = self._part_size(product)
+        await self._take_over(shipment, product, path)
+        size = self._part_size(shipment, product)
         if product.size <= size:
             await self.bucket.put(shipment, product, path)
             return
         await multipart(self.bucket, shipment, product, path, size)
 
     async def prove(self, shipment: Shipment, product: Product, path: str, there: Held) -> Proof:
-        size = self._part_size(product)
+        size = self._part_size(shipment, product)
         tag = await asyncio.to_thread(etag, product, size)
         if tag == there.mark:
             return Proof(True, f"etag:{tag}")
@@ -248,14 +251,51 @@ class S3(Store):
         _, digest = await self.bucket.web.fingerprint(self.bucket.url(path), headers=headers)
         return Proof(digest == await shipment.digest(product), f"sha256:{digest}")
 
+    async def ahead(self, shipment: Shipment, lecture: Product) -> None:
+        """Parts from the second on, as the lecture grows; the first one changes at its close."""
+        note, key = shipment.notes.setdefault("ahead", {}), self.path_of(shipment, lecture)
+        if note.get("key") != key:
+            await self.abandon(shipment)
+            upload = await self.bucket.begin(key, lecture.media_type)
+            note = shipment.notes["ahead"] = {"key": key, "upload": upload, "next": 2}
+            await shipment.save()
+        while (end := note["next"] * _LEAST_PART) <= lecture.size:
+            number, offset = note["next"], end - _LEAST_PART
+            data = await shipment.read(lecture, offset, _LEAST_PART)
+            await self.bucket.part(shipment, lecture, key, note["upload"], number, data, offset)
+            note["next"] = number + 1
+            await shipment.save()
+
+    async def abandon(self, shipment: Shipment) -> None:
+        if note := shipment.notes.pop("ahead", None):
+            await self.bucket.abort(note["key"], note["upload"])
+
+    async def _take_over(self, shipment: Shipment, product: Product, path: str) -> None:
+        """What went ahead in class becomes this lecture's upload; parts that differ are resent."""
+        note = shipment.notes.get("ahead")
+        if note is None or product.kind is not Kind.LECTURE:
+            return
+        if note["key"] == path and product.size > _LEAST_PART:
+            file = shipment.note(product)
+            file["upload"], file["part"] = note["upload"], _LEAST_PART
+            del shipment.notes["ahead"]
+        else:
+            await self.abandon(shipment)
+        await shipment.save()
+
     async def remove(self, path: str) -> None:
         await self.bucket.delete(path)
 
     def place(self, path: str) -> str:
         return f"s3://{self.options.bucket}/{path}"
 
-    def _part_size(self, product: Product) -> int:
-        """Parts as configured, larger only where 10,000 of them would not hold the file."""
+    def _part_size(self, shipment: Shipment, product: Product) -> int:
+        """Parts as configured, larger only where 10,000 of them would not hold the file.
+
+        What began in class goes on in the parts with which it began.
+        """
+        if begun := shipment.note(product).get("part"):
+            return int(begun)
         least = -(-product.size // 10_000)
         return max(self.options.part_mb * MIB, -(-least // MIB) * MIB)
 

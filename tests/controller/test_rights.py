@@ -14,6 +14,7 @@ from controller.edits import Edits
 from controller.errors import ClassroomError
 from controller.health import AlarmBoard
 from controller.outbox import Outbox
+from controller.publication import CourseRule, RightsSection, keep_days, manifest_fields
 from controller.rights import Rights
 from controller.state import AccessRole, Actor
 from publishing.delivery import Backoff, DeliveryWorker
@@ -194,3 +195,21 @@ async def test_a_consent_that_is_taken_back_stops_it(room: Room) -> None:
     with pytest.raises(ClassroomError, match="visibility"):
         await room.rights.correct(ADA, recording.id, {"visibility": "everybody"})
     assert (await room.rights.show(recording.id)).visibility == "course"
+
+
+def test_course_rules_match_and_say_what_holds() -> None:
+    rules = [
+        CourseRule(match="phys-*", course="{course}-2026", visibility="public", keep_days=90),
+        CourseRule(match="*", consent=False),
+    ]
+    told = manifest_fields("PHYS-101", RightsSection(consent=True), rules)
+    assert told == {
+        "visibility": "public", "consent": True, "publish": True, "course": "PHYS-101-2026",
+    }  # fmt: skip
+    assert manifest_fields("ART-1", RightsSection(), rules)["consent"] is False
+    assert manifest_fields(None, RightsSection(), rules) == {
+        "visibility": "course",
+        "publish": True,
+    }
+    assert keep_days("PHYS-101-2026", rules, 7) == 90
+    assert keep_days("ART-1", rules, 7) == 7
