@@ -20,6 +20,7 @@ from devices.knowledge import Knowledge
 from devices.lifeline import Lifeline
 from devices.model import CommandResult, DeviceSpec, DeviceState, Health, Power, Value
 from devices.moves import Moves
+from devices.outcomes import Outcomes
 from devices.patience import attempts_of, patience_of, timeout_of
 from devices.queue import COMMAND, POLL, POWER, READ, STOP, CommandQueue, Item, key_of
 from devices.reading import Reader
@@ -97,6 +98,17 @@ class Driver:
             traffic=self.traffic,
             heard=self._heard,
             lost=self._link_lost,
+        )
+        self._outcomes = Outcomes(
+            self.codec,
+            self._knowledge,
+            self._waiting,
+            self._reader,
+            self._moves,
+            self._conversation,
+            self._clock,
+            answered=self._answered,
+            identified=self._pick_dialect,
         )
 
     def state(self) -> DeviceState:
@@ -287,10 +299,10 @@ class Driver:
             if meaning.kind == "busy" and attempt + 1 < attempts:
                 await asyncio.sleep(self.profile.timing.busy_s)
                 continue
-            self._concluded(item, meaning)
+            self._outcomes.concluded(item, meaning)
             return
         if request.action == "set":
-            self._unanswered(item)
+            self._outcomes.unanswered(item)
 
     async def _exchange(self, item: Item) -> Meaning:
         if self._per_command:
@@ -305,59 +317,6 @@ class Driver:
         finally:
             if self._per_command:
                 await self._conversation.close()
-
-    def _unanswered(self, item: Item) -> None:
-        if item.request.command.name == "power" and self._knowledge.power.silent():
-            # A device that is mute in standby may have understood all the same.
-            self._confirm(item, {})
-            return
-        again = "; sent again later" if keepable(item.request) else ""
-        self._waiting.keep(item, f"no answer{again}")
-
-    def _concluded(self, item: Item, meaning: Meaning) -> None:
-        item.mark_answered()
-        self._answered()
-        request, name = item.request, item.request.command.name
-        if request.action == "get":
-            if meaning.kind == "report":
-                self._reader.was_read(name)
-                self._knowledge.apply(meaning.states, self._waiting.held)
-                self._pick_dialect()
-            elif meaning.error_class == "undefined":
-                self._reader.unsupported(name)
-        elif meaning.kind == "ack":
-            self._confirm(item, meaning.states)
-        elif meaning.error_class == "unavailable" and keepable(request):
-            self._waiting.keep(item, meaning.detail)
-            self._reader.read("power")
-        elif meaning.kind == "busy":
-            self._waiting.keep(item, meaning.detail or "the device is busy")
-        else:
-            self._knowledge.undesire(request)
-            item.finish("refused", meaning.detail)
-
-    def _confirm(self, item: Item, states: Any) -> None:
-        request, spec = item.request, item.request.command.spec
-        if request.command.name == "power" and self._knowledge.has_power:
-            self._knowledge.undesire(request)
-            on = bool(request.value)
-            self._knowledge.power_by(lambda: self._knowledge.power.commanded(on))
-            self._reader.soon()
-        elif spec.travel_s and request.value not in (None, spec.stop):
-            self._moves.travels(item.key, request, self._knowledge, self._clock)
-        else:
-            self._knowledge.apply(states, {})
-        self._knowledge.undesire(request)
-        self._conversation.settled_until = self._clock.now() + spec.settle_s
-        if item.is_stop or request.value == spec.stop:
-            self._moves.ended(item.key)
-        elif spec.stop is not None:
-            halt = self.codec.set(request.command.name, spec.stop)
-            self._moves.begun(item.key, halt, spec.deadman_s)
-        if spec.verify:
-            self._reader.read(request.command.name)
-        item.finish("confirmed")
-        self._knowledge.show()
 
     def _heard(self, meaning: Meaning) -> None:
         """Something came that nobody asked for."""
