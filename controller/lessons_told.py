@@ -33,10 +33,11 @@ class LessonsTold:
         secret: Callable[[], str],
         home: str,
         names: bool,
+        key: bytes = b"",
     ) -> None:
         self._folder, self._store = folder, store
         self._endpoint, self._user, self._secret = endpoint, user, secret
-        self._home, self._names = home, names
+        self._home, self._names, self._key = home, names, key
         self._some = asyncio.Event()
         self._some.set()
 
@@ -91,4 +92,5 @@ class LessonsTold:
             await self._store.answers(session),
             {ident: Question.model_validate(body) for ident, body in asked.items()},
             names=self._names,
+            secret=self._key,
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -85,6 +87,7 @@ class Tablets:
         if mqtt is not None:
             access = BrokerAccess(mqtt, room) if managed else None
             self.door = MqttTablets(self.room, mqtt, access)
+        self.pseudonym_key = _secret(state / "pseudonyms.key")
         self._mark = mark
         self._told: LessonsTold | None = None
         if self.settings.lrs:
@@ -97,6 +100,7 @@ class Tablets:
                 secret=lambda: resolve_secret(secret) if secret else "",
                 home=self.settings.address or f"https://{room}.invalid",
                 names=self.settings.names,
+                key=self.pseudonym_key,
             )
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -205,3 +209,17 @@ class Tablets:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             _log.warning("tablets_job", error=str(error))
+
+
+def _secret(file: Path) -> bytes:
+    """32 random bytes that outlive a restart, readable by their owner alone."""
+    with contextlib.suppress(OSError):
+        if len(kept := file.read_bytes()) == 32:
+            return kept
+    fresh = secrets.token_bytes(32)
+    file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as kept_file:
+        kept_file.write(fresh)
+        os.fsync(kept_file.fileno())
+    return fresh

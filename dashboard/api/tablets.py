@@ -145,7 +145,10 @@ async def report(
         labels = {stay.seat: stay.label for stay in stays}
         return _csv(attendance.answers_csv(answers, questions, labels), f"{session}-answers")
     home = str(request.base_url).rstrip("/")
-    return _json(attendance.statements(session, home, stays, answers, questions, names=names))
+    told = attendance.statements(
+        *(session, home, stays, answers, questions), names=names, secret=tablets.pseudonym_key
+    )
+    return _json(told)
 
 
 def _csv(text: str, name: str) -> Response:

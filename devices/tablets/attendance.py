@@ -7,7 +7,7 @@ unless the course allows names. Free text in a CSV cell never starts a formula.
 from __future__ import annotations
 
 import csv
-import hashlib
+import hmac
 import io
 import json
 import uuid
@@ -92,13 +92,18 @@ def statements(
     questions: Mapping[str, Question],
     *,
     names: bool = False,
+    secret: bytes = b"",
 ) -> list[dict[str, Any]]:
-    """xAPI 1.0.3 statements; `home` is the room's own address, which names its activities."""
+    """xAPI 1.0.3 statements; `home` is the room's own address, which names its activities.
+
+    Seats are told by a pseudonym, another in each lesson; `secret`, the room's own, keeps seats
+    with names that can be guessed from being found again.
+    """
     labels = {stay.seat: stay.label for stay in stays} if names else {}
     lesson = f"{home}/lessons/{session}"
 
     def statement(key: str, verb: str, seat: str, at: int, thing: dict[str, Any]) -> dict[str, Any]:
-        account = hashlib.sha256(f"{session}:{seat}".encode()).hexdigest()[:24]
+        account = hmac.digest(secret, f"{session}:{seat}".encode(), "sha256").hex()[:24]
         actor: dict[str, Any] = {"account": {"homePage": home, "name": account}}
         if seat in labels:
             actor["name"] = labels[seat]
@@ -127,11 +132,7 @@ def statements(
             continue
         thing = {
             "id": f"{lesson}/questions/{question.id}",
-            "definition": {
-                "type": "http://adlnet.gov/expapi/activities/cmi.interaction",
-                "name": {"und": question.text},
-                "interactionType": INTERACTIONS[question.kind],
-            },
+            "definition": _interaction(question),
         }
         made = statement(f"answer-{answer.id}", "answered", answer.seat, answer.received_at, thing)
         made["result"] = {"response": _response(question, answer.value)}
@@ -153,6 +154,26 @@ def confusion(signals: Iterable[Signal], start: int, step_s: int = 60) -> list[d
         bucket = max(0, signal.at - start) // 1000 // step_s * step_s
         peaks[bucket] = max(peaks.get(bucket, 0), len(lost))
     return [{"at": at, "lost": count} for at, count in sorted(peaks.items())]
+
+
+def _interaction(question: Question) -> dict[str, Any]:
+    """What was asked (xAPI 1.0.3, part 2, section 2.4.4.1)."""
+    asked: dict[str, Any] = {
+        "type": "http://adlnet.gov/expapi/activities/cmi.interaction",
+        "interactionType": INTERACTIONS[question.kind],
+    }
+    if question.text:
+        asked["name"] = {"und": question.text}
+    if question.choices:
+        asked["choices"] = [
+            {"id": str(at), "description": {"und": text}}
+            for at, text in enumerate(question.choices)
+        ]
+    if isinstance(question.correct, list):
+        asked["correctResponsesPattern"] = ["[,]".join(map(str, question.correct))]
+    elif question.correct is not None:
+        asked["correctResponsesPattern"] = [f"{question.correct:g}"]
+    return asked
 
 
 def _response(question: Question, value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 BATCH = 50
+CONFLICT = 409
 
 
 class LrsError(Exception):
@@ -21,21 +22,29 @@ class LrsError(Exception):
 async def send(endpoint: str, user: str, secret: str, statements: Sequence[dict[str, Any]]) -> None:
     """Posts `statements` to `<endpoint>/statements`. Raises LrsError.
 
-    Repeating is harmless: a statement's id is made from what it says, and a store answers 409 for
-    one that it has only when its content differs; otherwise 200.
+    Repeating is harmless: a statement's id is made from what it says. A store that has one of them
+    with another content (the room's address has changed since) answers 409 for the whole batch and
+    keeps none of it; then each is sent alone, and the one that is there stays as it is.
     """
     headers = {"X-Experience-API-Version": "1.0.3"}
     url = f"{endpoint.rstrip('/')}/statements"
     async with httpx.AsyncClient(auth=(user, secret), headers=headers, timeout=30) as client:
         for at in range(0, len(statements), BATCH):
-            try:
-                answer = await client.post(url, json=list(statements[at : at + BATCH]))
-            except httpx.HTTPError as error:
-                raise LrsError(f"{endpoint} does not answer ({error}).", again=True) from error
-            if answer.status_code == 409:
-                continue
-            if answer.is_error:
-                raise LrsError(
-                    f"{endpoint} answered {answer.status_code}: {answer.text[:200]}",
-                    again=answer.status_code >= 500 or answer.status_code in (401, 403, 408, 429),
-                )
+            batch = list(statements[at : at + BATCH])
+            if await _post(client, url, batch) == CONFLICT:
+                for one in batch:
+                    await _post(client, url, [one])
+
+
+async def _post(client: httpx.AsyncClient, url: str, batch: list[dict[str, Any]]) -> int:
+    try:
+        answer = await client.post(url, json=batch)
+    except httpx.HTTPError as error:
+        raise LrsError(f"{url} does not answer ({error}).", again=True) from error
+    status = answer.status_code
+    if answer.is_error and status != CONFLICT:
+        raise LrsError(
+            f"{url} answered {status}: {answer.text[:200]}",
+            again=status >= 500 or status in (401, 403, 408, 429),
+        )
+    return status

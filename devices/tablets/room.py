@@ -370,6 +370,7 @@ class TabletRoom:
             self._stale.clear()
             try:
                 staff, board = views.texts(lesson, names, True), views.texts(lesson, names, False)
+                self._tell_summary(lesson)
             except Exception as error:
                 _log.error("a view of the lesson failed", error=str(error))
                 continue
@@ -377,7 +378,6 @@ class TabletRoom:
                 if member.greeted and not member.answers:
                     for text in staff if member.drives else board:
                         member.send(text)
-            self._tell_summary(lesson)
 
     def _tell_summary(self, lesson: Lesson) -> None:
         told = views.summary(lesson)

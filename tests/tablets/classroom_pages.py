@@ -34,6 +34,7 @@ class Cable:
         self._host, port = web.split(":")
         self._port = int(port)
         self._wires: set[asyncio.StreamWriter] = set()
+        self._frozen: set[asyncio.StreamWriter] = set()
         self.whole = True
         self.address = ""
 
@@ -50,11 +51,17 @@ class Cable:
             ends = {writer, forth}
             self._wires |= ends
             try:
-                await asyncio.gather(_copy(reader, forth), _copy(back, writer))
+                await asyncio.gather(
+                    _copy(reader, forth, self._frozen), _copy(back, writer, self._frozen)
+                )
             finally:
                 self._wires -= ends
                 for end in ends:
                     end.transport.abort()
+
+    def freeze(self) -> None:
+        """What stands carries nothing any more, and nobody is told; new wires work."""
+        self._frozen |= set(self._wires)
 
     def cut(self) -> None:
         self.whole = False
@@ -70,9 +77,13 @@ class Cable:
         await self._server.wait_closed()
 
 
-async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+async def _copy(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, frozen: set[asyncio.StreamWriter]
+) -> None:
     with contextlib.suppress(OSError, asyncio.IncompleteReadError):
         while data := await source.read(65536):
+            if target in frozen:
+                continue
             target.write(data)
             await target.drain()
     with contextlib.suppress(OSError, RuntimeError):

@@ -119,6 +119,46 @@ async def test_a_page_that_was_cut_off_catches_up(here: Room) -> None:
     await expect(ada.locator(".where")).to_have_text("Page 4 of 4")
 
 
+async def test_a_connection_that_only_looks_open_after_standby_is_replaced(here: Room) -> None:
+    teacher = await here.teacher()
+    ada, cable = await here.student("Ada")
+    await here.in_step(ada)
+    cable.freeze()
+    await teacher.get_by_role("button", name="Next page").click()
+    await here.in_step(teacher)
+    await ada.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+    await here.in_step(ada)
+    await expect(ada.locator(".where")).to_have_text("Page 2 of 4")
+
+
+async def test_without_a_trusted_certificate_it_works_and_says_what_is_missing(here: Room) -> None:
+    """Over plain HTTP from an address that is not this machine's own name."""
+    teacher = await here.teacher()
+    ada, cable = await here._open()
+    address = f"http://room.test:{cable.address.rpartition(':')[2]}"
+    code = here.tablets.room.pairing.join_code("c1").text
+    await ada.goto(f"{address}/tablet?lang=en#{code}")
+    assert not await ada.evaluate("() => isSecureContext || 'serviceWorker' in navigator")
+    await ada.locator("input:not(.code)").fill("Ada")
+    await ada.locator("button[type=submit]").click()
+    await ada.locator(".tablet").wait_for()
+    await ada.locator(".device summary").click()
+    await expect(ada.locator(".hint")).to_contain_text("not on a trusted connection")
+    await ada.locator(".device summary").click()
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Kind").select_option("number")
+    await teacher.get_by_role("button", name="Ask now").click()
+    await ada.get_by_label("Your number").wait_for()
+    cable.cut()
+    await expect(ada.locator(".status")).to_have_attribute("data-link", "away")
+    await ada.get_by_label("Your number").fill("42")
+    await ada.get_by_role("button", name="Send answer").click()
+    await expect(ada.locator(".given")).to_have_attribute("data-state", "waiting")
+    cable.mend()
+    await expect(ada.locator(".given")).to_have_attribute("data-state", "counted")
+    await here.in_step(ada)
+
+
 async def test_any_log_looks_the_same_to_the_page_and_to_the_room(here: Room) -> None:
     """The rules stand twice, in Python and in TypeScript: a long random log tells them apart."""
     chance = random.Random(23)
