@@ -32,6 +32,7 @@ LOCAL = "classroomd.local"  # set by the daemon for its own socket, which only i
 KNOWN_COOKIE = "classroomd_known"
 KNOWN_S = 400 * 24 * 3600
 CHECKS_AT_ONCE = 2
+SHORTEST_CARD = 6
 CHECKS_WAITING = 32
 RANK = {role: rank for rank, role in enumerate(AccessRole)}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -63,6 +64,11 @@ def is_pin(secret: str) -> bool:
     return secret.isascii() and secret.isdigit() and 4 <= len(secret) <= 12
 
 
+def _card(number: str) -> bytes:
+    """A card's number as it is compared: readers differ in letters' case."""
+    return hashlib.sha256(number.strip().upper().encode()).digest()
+
+
 class Authenticator:
     """Checks credentials, and signs and reads the cookies that stand for them.
 
@@ -79,6 +85,13 @@ class Authenticator:
         lockout: Lockout | None = None,
     ) -> None:
         self._users = {user.name: (user.role, resolve(user.secret)) for user in settings.users}
+        self._cards = {
+            _card(number): user.name
+            for user in settings.users
+            if user.cards is not None
+            for number in resolve(user.cards).splitlines()
+            if len(number.strip()) >= SHORTEST_CARD
+        }
         self._tokens = [
             (token.name, token.role, hashlib.sha256(resolve(token.secret).encode()).digest())
             for token in settings.tokens
@@ -138,7 +151,7 @@ class Authenticator:
             return None
         if name is not None:
             return name if self._matches(self._users[name][1], secret) else None
-        found = None
+        found = self._cards.get(_card(secret))
         for user, (_, stored) in self._users.items():
             pin = is_pin(stored) or stored.startswith("$argon2")
             if pin and is_pin(secret) and self._matches(stored, secret):
@@ -241,7 +254,7 @@ class Authenticator:
         """How people can log in here."""
         stored = [secret for _, secret in self._users.values()]
         ways: list[Literal["pin", "password"]] = []
-        if any(is_pin(secret) or secret.startswith("$argon2") for secret in stored):
+        if self._cards or any(is_pin(one) or one.startswith("$argon2") for one in stored):
             ways.append("pin")
         if any(not is_pin(secret) for secret in stored):
             ways.append("password")

@@ -43,7 +43,7 @@ class Sign(BaseModel):
 class Me(BaseModel):
     """Who is signed in here (`name` and `role`, or null), and what everyone may know.
 
-    `ways`: how to sign in. `pages`: names the built pages; it changes with an upgrade.
+    `ways`: how to sign in. `help_phone`: whom to ring. `pages`: names the built pages; it changes with an upgrade.
     """
 
     name: str | None
@@ -53,6 +53,7 @@ class Me(BaseModel):
     room_name: str
     timezone: str
     languages: list[str]
+    help_phone: str
     sign: Sign
     pages: str
 
@@ -78,6 +79,7 @@ def _me(request: Request, room: Room, identity: Identity | None) -> Me:
         room_name=view.name,
         timezone=view.timezone,
         languages=view.languages,
+        help_phone=view.help.phone,
         sign=_sign(view.session),
         pages=request.app.state.pages_version,
     )

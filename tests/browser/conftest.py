@@ -104,8 +104,14 @@ async def served(room: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Se
     monkeypatch.setenv("PANEL_PIN", PIN)
     monkeypatch.setenv("STUDENT_PIN", "1357")
     monkeypatch.setenv("TECHNICIAN_PASSWORD", "a long password")
+    monkeypatch.setenv("PANEL_CARDS", "04A1B2C3D4E5F6\n0011223344")
     users = [
-        UserSpec(name="Teacher", role=AccessRole.INSTRUCTOR, secret="env:PANEL_PIN"),
+        UserSpec(
+            name="Teacher",
+            role=AccessRole.INSTRUCTOR,
+            secret="env:PANEL_PIN",
+            cards="env:PANEL_CARDS",
+        ),
         UserSpec(name="Student", role=AccessRole.STUDENT, secret="env:STUDENT_PIN"),
         UserSpec(name="Tech", role=AccessRole.TECHNICIAN, secret="env:TECHNICIAN_PASSWORD"),
     ]

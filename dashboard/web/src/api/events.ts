@@ -5,11 +5,13 @@ import type {
   Alarm,
   DeliveryView,
   DeviceState,
+  HelpView,
   RecordingView,
   RoomView,
   SessionView,
   SourceView,
   StepResult,
+  TimetableView,
 } from "./types";
 
 export type RoomEvent =

@@ -6,8 +6,11 @@ import { ask, problem, room, session, word } from "../room/store";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
 import { nameOf } from "./devices";
+import { extend } from "./extend";
+import { timeOf, timetable } from "./timetable";
 
 const RETRIED = ["recorder.no_source", "recorder.source_failed", "recorder.disk_full", "recording.refused"];
+const LONGER = ["class.overtime", "class.ending"];
 const RESUMED = ["class.speaking", "class.paused"];
 
 /** `recorder.silent.lectern` is of the kind `recorder.silent`; `device.projector` of `device`. */
@@ -16,13 +19,22 @@ function kindOf(alarm: Alarm): string {
   return area === "device" ? area : `${area}.${what}`;
 }
 
+/** What the timetable's alarms speak of. */
+function planned(kind: string): Record<string, string> {
+  const next = timetable.value?.next;
+  if (kind === "class.next" && next != null)
+    return { title: next.title, time: timeOf(next.starts) };
+  const end = session.value?.planned_end;
+  return kind === "class.ending" && end != null ? { time: timeOf(end) } : {};
+}
+
 /** An alarm's words in the reader's language where its kind is known, else as the room says it. */
 function words(alarm: Alarm): { text: string; remedy: string } {
   const kind = kindOf(alarm);
-  const name = nameOf(alarm.subject);
+  const values = { name: nameOf(alarm.subject), ...planned(kind) };
   return {
-    text: said(`alarm.${kind}.text`, alarm.text, { name }),
-    remedy: said(`alarm.${kind}.remedy`, alarm.remedy, { name }),
+    text: said(`alarm.${kind}.text`, alarm.text, values),
+    remedy: said(`alarm.${kind}.remedy`, alarm.remedy, values),
   };
 }
 
@@ -40,13 +52,13 @@ function NextStep({ kind }: { kind: string }) {
         {t("action.resume")}
       </Button>
     );
-  if (kind === "class.overtime")
+  if (LONGER.includes(kind))
     return (
       <Button
         kind="main"
         icon="extend"
         label={t("action.extend.by", { n: 5 })}
-        act={() => ask("/session/extend", { minutes: 5 })}
+        act={() => extend(5)}
       >
         <bdi dir="ltr">+5</bdi>
       </Button>

@@ -7,12 +7,15 @@ import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
 import { Devices, Scenes } from "./devices";
 import { deliveryWord } from "./deliveries";
+import { Offer, offered, Today, Upcoming } from "./timetable";
 
 const LENGTHS = [null, 45, 60, 90] as const;
 
 export function Idle() {
   const title = useSignal("");
   const minutes = useSignal<number | null>(null);
+  const free = useSignal(false);
+  const slot = offered.value;
   const zone = me.value?.timezone ?? "UTC";
   const today = day(now.value, zone);
   return (
@@ -22,6 +25,9 @@ export function Idle() {
         <h1 class="hero-room">
           <bdi>{me.value?.room_name}</bdi>
         </h1>
+        {slot !== null && !free.value ? (
+          <Offer slot={slot} other={() => (free.value = true)} />
+        ) : (
         <form
           class="hero-form"
           onSubmit={(event) => event.preventDefault()}
@@ -58,11 +64,25 @@ export function Idle() {
             kind="main"
             class="start"
             icon="record"
-            act={() => ask("/session", { title: title.value || null, minutes: minutes.value })}
+            act={() =>
+              ask("/session", {
+                title: title.value || null,
+                minutes: minutes.value,
+                // What stands on the button is what begins, whatever the timetable says now.
+                slot: "",
+              })
+            }
           >
             {t("idle.start")}
           </Button>
+          {slot !== null && (
+            <Button local kind="quiet" icon="undo" act={() => void (free.value = false)}>
+              {t("timetable.back")}
+            </Button>
+          )}
         </form>
+        )}
+        <Upcoming />
         <p class="hero-explain">{t("idle.explain")}</p>
         <a class="button quiet" href="/recordings">
           <Icon name="film" />
@@ -70,6 +90,7 @@ export function Idle() {
         </a>
       </section>
       <div class="side">
+        <Today />
         <LastClass />
         <Devices />
           <Scenes />

@@ -8,6 +8,7 @@ import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { LayoutDrawing } from "../ui/icons";
 import { Devices, Scenes } from "./devices";
+import { Extend } from "./extend";
 import { Sources } from "./sources";
 import { Tablets } from "./tablets";
 
@@ -54,20 +55,7 @@ function Actions() {
           {t("action.pause")}
         </Button>
       )}
-      <div class="extend" role="group" aria-label={t("action.extend")}>
-        <span class="extend-word" aria-hidden="true">
-          {t("action.extend")}
-        </span>
-        {EXTENSIONS.map((minutes) => (
-          <Button
-            key={minutes}
-            label={t("action.extend.by", { n: minutes })}
-            act={() => ask("/session/extend", { minutes })}
-          >
-            <bdi dir="ltr">+{minutes}</bdi>
-          </Button>
-        ))}
-      </div>
+      <Extend />
       <Button kind="danger" icon="stop" class="action-end" act={() => void (asking.value = true)}>
         {t("action.end")}
       </Button>
@@ -122,9 +110,7 @@ function UndoBar() {
       </span>
     </footer>
   );
-          <Tablets />
 }
-          <OnAirCard />
 
 export function Live() {
   return (
@@ -136,7 +122,9 @@ export function Live() {
         </div>
         <div class="side">
           <Devices />
+          <Tablets />
           <Scenes />
+          <OnAirCard />
         </div>
       </main>
       {word.value === "ending" ? <UndoBar /> : <Actions />}

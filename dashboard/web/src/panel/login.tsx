@@ -8,8 +8,11 @@ import { lock, me, signIn } from "../room/store";
 import { beat, steady } from "../room/time";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
+import { LockedHelp } from "./help";
 
 const LONGEST_PIN = 12;
+/** A card reader types the card's number, letters and all, and Enter. */
+const LONGEST_CARD = 64;
 const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "delete", "0", "enter"];
 
 export function Login() {
@@ -73,6 +76,7 @@ export function Login() {
             {byName.value ? t("login.bypin") : t("login.byname")}
           </Button>
         )}
+        <LockedHelp />
       </div>
     </main>
   );
@@ -98,11 +102,14 @@ function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
     else if (pin.value.length < LONGEST_PIN) pin.value += key;
     return undefined;
   };
+  const read = (key: string) => {
+    if (!locked && pin.value.length < LONGEST_CARD) pin.value += key;
+  };
   useEffect(() => {
     // A keyboard, or a card reader that types like one, works without focus on anything.
     const typed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (/^[0-9]$/.test(event.key)) void press(event.key);
+      if (/^[\x21-\x7e]$/.test(event.key)) read(event.key);
       else if (event.key === "Backspace") void press("delete");
       else if (event.key === "Enter" && !(event.target instanceof HTMLButtonElement)) void enter();
     };
@@ -114,7 +121,7 @@ function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
       <h1 class="login-title">{t("login.pin")}</h1>
       <div class="pin-dots" role="status">
         <span class="unseen">{t("login.pin.digits", { n: pin.value.length })}</span>
-        {Array.from({ length: Math.max(4, pin.value.length) }, (_, index) => (
+        {Array.from({ length: Math.min(LONGEST_PIN, Math.max(4, pin.value.length)) }, (_, index) => (
           <span key={index} class={index < pin.value.length ? "dot full" : "dot"} aria-hidden="true" />
         ))}
       </div>

@@ -11,6 +11,7 @@ import { Announcer } from "../ui/button";
 import { Icon } from "../ui/icons";
 import { StateStrip } from "../ui/strip";
 import { Alarms } from "./alarms";
+import { HelpButton } from "./help";
 import { Idle } from "./idle";
 import { Live } from "./live";
 import { Login } from "./login";
@@ -32,7 +33,9 @@ function Offline() {
 function Panel() {
   return (
     <div class="panel">
-      <StateStrip />
+      <StateStrip>
+        <HelpButton />
+      </StateStrip>
       <Offline />
       {me.value === null ? (
         <main class="waiting" aria-busy="true" />

@@ -50,6 +50,12 @@ const PATHS: Record<string, ComponentChildren> = {
       <path d="M12 2.5 14.5 6h-5zM12 21.5 9.5 18h5zM2.5 12 6 9.5v5zM21.5 12 18 14.5v-5z" fill="currentColor" />
     </>
   ),
+  call: (
+    <path
+      d="M6.5 3.5h3l1.8 4.6-2.2 1.6a12 12 0 0 0 5.2 5.2l1.6-2.2 4.6 1.8v3a2.6 2.6 0 0 1-2.8 2.6A15.5 15.5 0 0 1 3.9 6.3a2.6 2.6 0 0 1 2.6-2.8z"
+      stroke-linejoin="round"
+    />
+  ),
   home: <path d="M4 11.5 12 4l8 7.5M6.5 10v9.5h11V10" stroke-linejoin="round" />,
   plus: <path d="M12 5v14M5 12h14" />,
   minus: <path d="M5 12h14" />,
@@ -108,6 +114,33 @@ const PATHS: Record<string, ComponentChildren> = {
   power: <path d="M12 3v8M7 6.5a7.5 7.5 0 1 0 10 0" />,
   film: <path d="M4 4h16v16H4zM8 4v16M16 4v16M4 9h4M4 15h4M16 9h4M16 15h4" stroke-linejoin="round" />,
   back: <path d="M14.5 5 8 12l6.5 7" class="turns" />,
+  full: <path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5" />,
+  unfull: <path d="M9 4v5H4M20 9h-5V4M15 20v-5h5M4 15h5v5" />,
+  captions: (
+    <>
+      <rect x="3" y="5" width="18" height="14" rx="2" />
+      <path d="M6.5 12h3M12 12h5.5M6.5 15.5h6.5M15.5 15.5h2" />
+    </>
+  ),
+  search: <path d="M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13M15.5 15.5 21 21" />,
+  note: <path d="M4 20l1-4L16.5 4.5a2.1 2.1 0 0 1 3 3L8 19zM14.5 6.5l3 3" stroke-linejoin="round" />,
+  link: <path d="M10 14a4 4 0 0 1 0-5.6l3-3a4 4 0 0 1 5.6 5.6l-1.5 1.5M14 10a4 4 0 0 1 0 5.6l-3 3A4 4 0 0 1 5.4 13l1.5-1.5" />,
+  cut: (
+    <>
+      <circle cx="6" cy="6.5" r="2.6" />
+      <circle cx="6" cy="17.5" r="2.6" />
+      <path d="M8.2 8 20 17M8.2 16 20 7" />
+    </>
+  ),
+  help: (
+    <>
+      <circle cx="12" cy="12" r="9" />
+      <path d="M9.2 9.3a2.9 2.9 0 1 1 4.2 2.7c-1 .5-1.4 1.1-1.4 2.1M12 17.1v.2" />
+    </>
+  ),
+  rewind: <path d="M11 6 4.5 12 11 18zM19 6l-6.5 6 6.5 6z" stroke-linejoin="round" />,
+  forward: <path d="M13 6l6.5 6-6.5 6zM5 6l6.5 6L5 18z" stroke-linejoin="round" />,
+  layout: <path d="M3 5h18v14H3zM14 5v14M14 12h7" stroke-linejoin="round" />,
   download: <path d="M12 4v11M7 11l5 5 5-5M4 20h16" />,
 };
 

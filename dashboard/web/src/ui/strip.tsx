@@ -1,6 +1,7 @@
 // The state strip: a word, a shape and a running time. The same on every page and light.
 
 import { computed } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { clock, runningTime, said, t, type Key } from "../i18n";
 import { elapsed, link, me, now, room, session, signedIn, undoLeft, word, lock } from "../room/store";
@@ -64,7 +65,7 @@ const MORE: Partial<Record<string, Key>> = {
   restarting: "state.restarting.more",
 };
 
-export function StateStrip() {
+export function StateStrip({ children }: { children?: ComponentChildren }) {
   const state =
     link.value === "lost" ? "offline" : me.value === null ? "connecting" : word.value;
   const text = said(`state.${state}`, state);
@@ -103,6 +104,7 @@ export function StateStrip() {
       </div>
       <div class="strip-tools">
         <WallClock />
+        {children}
         <LanguageChoice />
         <Button local kind="quiet" icon="theme" label={t("action.theme")} act={changeLook}>
           {""}
