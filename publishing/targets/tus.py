@@ -13,7 +13,8 @@ from urllib.parse import urljoin
 from pydantic import Field
 
 from publishing.http import Url, Web
-from publishing.products import Product
+from publishing.openform import HEAD, head_of, open_form
+from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.target import (
     ArrivedFile,
@@ -48,6 +49,7 @@ class Tus(Target):
     name = "tus"
     schema: ClassVar[type[Options]] = TusOptions
     resumes = True
+    goes_ahead = True
     options: TusOptions
     web: Web
 
@@ -85,18 +87,81 @@ class Tus(Target):
                     f"{product.name} is larger than the server takes ({largest} bytes).",
                     "Raise the server's limit, then retry.",
                 )
-            await self._send(shipment, product, algorithm, "termination" in extensions)
+            if not await self._finish(shipment, product, "termination" in extensions):
+                await self._send(shipment, product, algorithm, "termination" in extensions)
 
     async def verify(self, shipment: Shipment) -> Receipt:
         files = []
         for product in shipment.products:
             upload = self._upload(shipment, product)
             offset = await self._offset(upload["url"]) if upload else None
-            if offset != product.size:
+            if not upload or offset != upload.get("size", product.size):
                 raise TargetError(ErrorKind.ABSENT, f"{product.name} has not arrived whole.")
-            shipment.at(product, offset)
+            shipment.at(product, product.size)
             files.append(ArrivedFile(name=product.name, size=offset))
         return Receipt(target=self.id, how="size", files=files, place=self.options.url)
+
+    async def ahead(self, shipment: Shipment, lecture: Product) -> None:
+        """All of the lecture, as it grows, into an upload whose length is told at the end."""
+        note = shipment.notes.get("ahead")
+        if note is None:
+            head = head_of(lecture.path)
+            offers = await self.web.ask("OPTIONS", self.options.url, ok=(200, 204))
+            if head is None or "creation-defer-length" not in _list(
+                offers.headers.get("tus-extension", "")
+            ):
+                return
+            url = await self._create(shipment, lecture, deferred=True)
+            note = shipment.notes["ahead"] = {"url": url, "head": head.hex()}
+            await shipment.save()
+        offset = await self._offset(note["url"])
+        if offset is None:
+            del shipment.notes["ahead"]
+            raise TargetError(ErrorKind.RETRY, "The tus server has forgotten the upload.")
+        if offset < lecture.size:
+            await self._patch(shipment, lecture, note["url"], offset, lecture.size)
+
+    async def abandon(self, shipment: Shipment) -> None:
+        if note := shipment.notes.pop("ahead", None):
+            await self.web.ask("DELETE", note["url"], ok=(204, 403, 404, 410))
+
+    async def _finish(self, shipment: Shipment, product: Product, terminates: bool) -> bool:
+        """Ends what went ahead in class with the rest of the lecture's open form."""
+        note = shipment.notes.get("ahead")
+        if note is None or product.kind is not Kind.LECTURE:
+            return False
+        form = open_form(product.path, bytes.fromhex(note["head"]))
+        offset = await self._offset(note["url"]) if form else None
+        if form is None or offset is None or not HEAD <= offset <= form.size:
+            if terminates:
+                await self.abandon(shipment)
+            return False
+        await self._patch(shipment, product, note["url"], offset, form.size, ends=True)
+        upload = {"stamp": product.stamp, "url": note["url"], "size": form.size}
+        shipment.notes.setdefault("uploads", {})[product.name] = upload
+        del shipment.notes["ahead"]
+        await shipment.save()
+        return True
+
+    async def _patch(
+        self,
+        shipment: Shipment,
+        product: Product,
+        url: str,
+        offset: int,
+        size: int,
+        *,
+        ends: bool = False,
+    ) -> None:
+        headers = {
+            "upload-offset": str(offset),
+            "content-type": "application/offset+octet-stream",
+            "content-length": str(size - offset),
+        }
+        if ends:
+            headers["upload-length"] = str(size)
+        content = shipment.pieces(product, offset, size - offset)
+        await self.web.ask("PATCH", url, ok=(204,), headers=headers, content=content)
 
     async def withdraw(self, shipment: Shipment) -> None:
         for upload in shipment.notes.get("uploads", {}).values():
@@ -139,9 +204,10 @@ class Tus(Target):
             offset = int(answer.headers["upload-offset"])
             shipment.at(product, offset)
 
-    async def _create(self, shipment: Shipment, product: Product) -> str:
+    async def _create(self, shipment: Shipment, product: Product, *, deferred: bool = False) -> str:
+        length = ("upload-defer-length", "1") if deferred else ("upload-length", str(product.size))
         headers = {
-            "upload-length": str(product.size),
+            length[0]: length[1],
             "upload-metadata": _metadata(_words(shipment, product)),
             "content-length": "0",
         }
@@ -155,8 +221,8 @@ class Tus(Target):
             return None
         return int(answer.headers["upload-offset"])
 
-    def _upload(self, shipment: Shipment, product: Product) -> dict[str, str] | None:
-        upload: dict[str, str] | None = shipment.notes.get("uploads", {}).get(product.name)
+    def _upload(self, shipment: Shipment, product: Product) -> dict[str, Any] | None:
+        upload: dict[str, Any] | None = shipment.notes.get("uploads", {}).get(product.name)
         return upload if upload and upload["stamp"] == product.stamp else None
 
 

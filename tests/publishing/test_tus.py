@@ -10,11 +10,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 from fault_proxy import Fault, FaultProxy
 from publishing_contract import HttpTargetContract, Site, deliver
 
+from publishing.ahead import Ahead
 from publishing.target import TargetConfig
+from recorder import encoders
+from recorder.engines.chapters import Chapter
+from recorder.engines.writer import PartWriter
+from recorder.recording import PRODUCTS, Life, Recording
 
 SERVER = Path(__file__).with_name("tus_server")
 
@@ -82,7 +89,7 @@ class TusServer(Site):
     async def holdings(self) -> dict[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
         for info, path in self.uploads():
-            if path.stat().st_size == info["size"]:
+            if path.stat().st_size == info.get("size"):
                 found.setdefault(info["metadata"]["filename"], []).append(path.read_bytes())
         return found
 
@@ -134,3 +141,40 @@ class TestTus(HttpTargetContract):
         await deliver(folder, site.config(), tries=1)
         await site.wipe()
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_begun_during_class_it_ends_as_the_lecture_in_its_open_form(
+        self, site: TusServer, make_recording: Any
+    ) -> None:
+        folder = make_recording(life=Life.RECORDING, consent=True)
+        lecture = folder / PRODUCTS / "lecture.mp4"
+        lecture.unlink()
+        part = folder / PRODUCTS / "parts/lecture-001.mp4"
+        part.parent.mkdir()
+        ahead = Ahead(folder.parent, [], lambda _: ())
+        writer = PartWriter(part, encoders.lecture_settings(160, 90, 10))
+        picture = np.zeros((135, 160), np.uint8)
+        for number in range(60):
+            picture[: number + 1] = 3 * number
+            frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
+            writer.picture(frame, number * 100_000, key=number % 20 == 0)
+            writer.sound(np.zeros((2, 4800), np.float32))
+            if number in (30, 50):
+                await ahead.round(folder, site.config(during_class=True))
+        assert await site.holdings() == {}
+        writer.close([Chapter(0, "Start")])
+        part.replace(lecture)
+        Recording.open(folder).update(life=Life.READY)
+        before = site.proxy.body_bytes
+        config = site.config(products=("lecture",))
+        status = await deliver(folder, config)
+        assert status.state == "verified", status.detail
+        ((_, upload),) = site.uploads()
+        sent, whole = upload.read_bytes(), lecture.read_bytes()
+        assert (sent[:36], sent[52:]) == (whole[:36], whole[52 : len(sent)])
+        assert site.proxy.body_bytes - before < len(sent) // 2
+        with av.open(str(upload), format="mp4") as container:
+            assert len(list(container.decode(video=0))) == 60
+        # What production makes of it later takes its place.
+        lecture.write_bytes(whole + b"mastered")
+        assert (await deliver(folder, config)).state == "verified"
+        assert await site.holdings() == {"lecture.mp4": [whole + b"mastered"]}
