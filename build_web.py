@@ -26,6 +26,7 @@ INPUTS = (
     "public",
     "panel.html",
     "recordings.html",
+    "review.html",
     "tablet.html",
     "board.html",
     "live.html",

@@ -16,7 +16,8 @@ from dashboard.problems import ProblemError
 PAGES = {
     "/": "panel.html",
     "/recordings": "recordings.html",
-    "/recordings/{_id}": "recordings.html",
+    "/recordings/{_id}": "review.html",
+    "/review/{_id}": "review.html",
     "/tablet": "tablet.html",
     "/board": "board.html",
     "/live": "live.html",

@@ -1,4 +1,4 @@
-"""The recordings page: what was recorded, and a lecture that plays where one jumps to."""
+"""The recordings page: what was recorded. What opens from it is shown by test_review.py."""
 
 from __future__ import annotations
 
@@ -48,37 +48,15 @@ async def test_a_student_finds_the_minute(served: Served, open_page: Open, recor
     assert length == pytest.approx(SECONDS, abs=0.2)
     await page.get_by_role("button", name="Exam question").click()
     await until(page, "document.querySelector('video').currentTime > 6")
-    await expect(page.locator('.chapter[aria-current="true"]')).to_contain_text("Exam question")
+    await expect(page.locator('.line[aria-current="true"]')).to_contain_text("Exam question")
 
 
-async def test_the_lecture_can_be_taken_along(
-    served: Served, open_page: Open, recording: Any
-) -> None:
-    page = (await open_page(f"{served.url}/recordings/{recording.id}")).page
-    await _student(page)
-    async with page.expect_download() as started:
-        await page.get_by_role("link", name="lecture.mp4").click()
-    download = await started.value
-    assert download.suggested_filename == f"{recording.folder.name}-lecture.mp4"
-
-
-async def test_a_lecture_that_is_not_ready_says_so(
-    served: Served, open_page: Open, room: Any
-) -> None:
-    unfinished = room.record("Unfinished")
-    page = (await open_page(f"{served.url}/recordings/{unfinished.id}")).page
-    await _student(page)
-    await expect(page.locator(".watch-video")).to_contain_text("not ready")
-
-
-async def test_an_empty_room_and_an_unknown_recording_say_so(
+async def test_an_empty_room_says_so(
     served: Served, open_page: Open
 ) -> None:
     page = (await open_page(f"{served.url}/recordings")).page
     await _student(page)
     await expect(page.locator("main")).to_contain_text("No class has been recorded here yet.")
-    await page.goto(f"{served.url}/recordings/nothing")
-    await expect(page.get_by_role("alert")).to_contain_text("There is no recording")
 
 
 @pytest.mark.parametrize(
@@ -90,11 +68,9 @@ async def test_no_barrier(
     watched = await open_page(f"{served.url}/recordings?lang={language}", size=size, look=look)
     page = watched.page
     await _student(page)
-    for address in ("/recordings", f"/recordings/{recording.id}"):
-        await page.goto(f"{served.url}{address}?lang={language}")
-        await page.wait_for_selector("h1")
-        results = await Axe().run(page)
-        assert [one["id"] for one in results.response["violations"]] == [], address
-        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert await page.evaluate(over) <= 0
+    await page.wait_for_selector(".recording")
+    results = await Axe().run(page)
+    assert [one["id"] for one in results.response["violations"]] == []
+    over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert await page.evaluate(over) <= 0
     assert all(url.startswith((served.url, "blob:", "data:")) for url in watched.asked)

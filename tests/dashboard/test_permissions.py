@@ -20,14 +20,15 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/"): "everyone",
     ("GET", "/recordings"): "everyone",
     ("GET", "/recordings/{_id}"): "everyone",
+    ("GET", "/review/{_id}"): "everyone",
     ("GET", "/assets/{name}"): "everyone",
     ("GET", "/icon.svg"): "everyone",
     ("GET", "/tablet"): "everyone",
     ("GET", "/board"): "everyone",
     ("GET", "/tablets"): "everyone",
     ("GET", "/live"): "everyone",
-    ("GET", "/tablet-sw.js"): "everyone",
     ("GET", "/share"): "everyone",
+    ("GET", "/tablet-sw.js"): "everyone",
     ("GET", "/tablet.webmanifest"): "everyone",
     ("GET", "/healthz"): "everyone",
     ("GET", "/api/openapi.json"): "everyone",
@@ -96,14 +97,13 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/api/v1/live"): "everyone",
     ("POST", "/api/v1/live/visibility"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/live/link"): AccessRole.INSTRUCTOR,
-    ("WS", "/api/v1/live/{recording}/watch/{view}"): "everyone",
     ("GET", "/api/v1/live/pushes"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/live/pushes/{push}"): AccessRole.INSTRUCTOR,
+    ("WS", "/api/v1/live/{recording}/watch/{view}"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/{name}"): "everyone",
     ("GET", "/api/v1/live/{recording}/slides.jpg"): "everyone",
-    ("WS", "/api/v1/tablets/socket"): "everyone",
     ("GET", "/api/v1/share"): "tablet",
     ("WS", "/api/v1/share/events"): "tablet",
     ("POST", "/api/v1/share"): "tablet",
@@ -114,6 +114,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("POST", "/api/v1/share/allow"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/share/whip"): AccessRole.INSTRUCTOR,
     ("DELETE", "/api/v1/share/whip/{sharer}"): AccessRole.INSTRUCTOR,
+    ("WS", "/api/v1/tablets/socket"): "everyone",
     ("POST", "/api/v1/tablets/redeem"): "everyone",
     ("GET", "/api/v1/tablets/me"): "tablet",
     ("POST", "/api/v1/tablets/broker"): "tablet",
@@ -129,10 +130,20 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("PATCH", "/api/v1/tablets/{tablet}"): AccessRole.TECHNICIAN,
     ("POST", "/api/v1/tablets/{tablet}/revoke"): AccessRole.TECHNICIAN,
     ("GET", "/api/v1/tablets/lesson"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/tablets/lesson/summary"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/attention"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/hands/lower"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls/{question}/close"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/lesson/polls/{question}/reveal"): AccessRole.INSTRUCTOR,
     ("GET", "/api/v1/tablets/sessions/{session}/{report}"): AccessRole.INSTRUCTOR,
     ("GET", "/api/v1/tablets/decks"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/tablets/decks"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/tablets/decks/{deck}/open"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/tablets/decks/stick"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/decks/stick/{file}"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/tablets/decks/course"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/decks/course/{file}"): AccessRole.INSTRUCTOR,
     ("DELETE", "/api/v1/tablets/decks/{deck}"): AccessRole.INSTRUCTOR,
     ("GET", "/metrics"): AccessRole.TECHNICIAN,
 }
@@ -141,20 +152,10 @@ ANONYMOUS_WRITES = {"/api/v1/login", "/api/v1/tablets/redeem"}
 
 
 def _address(route: DeclaredRoute) -> str:
-    ("GET", "/api/v1/tablets/lesson/summary"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/lesson/attention"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/lesson/hands/lower"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/lesson/polls"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/lesson/polls/{question}/close"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/lesson/polls/{question}/reveal"): AccessRole.INSTRUCTOR,
     named = {"{device_id}": "display", "{command}": "power", "{source_id}": "front"}
     address = route.path
     for name, value in named.items():
         address = address.replace(name, value)
-    ("GET", "/api/v1/tablets/decks/stick"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/decks/stick/{file}"): AccessRole.INSTRUCTOR,
-    ("GET", "/api/v1/tablets/decks/course"): AccessRole.INSTRUCTOR,
-    ("POST", "/api/v1/tablets/decks/course/{file}"): AccessRole.INSTRUCTOR,
     while "{" in address:
         address = address[: address.index("{")] + "x" + address[address.index("}") + 1 :]
     return address

@@ -22,7 +22,7 @@ export class ApiError extends Error {
 const API = "/api/v1";
 const TIMEOUT_MS = 20_000;
 
-async function call(method: string, path: string, body?: unknown): Promise<Response> {
+export async function call(method: string, path: string, body?: unknown): Promise<Response> {
   let answer: Response;
   try {
     answer = await fetch(API + path, {

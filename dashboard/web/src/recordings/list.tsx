@@ -13,7 +13,7 @@ function Row({ recording }: { recording: RecordingView }) {
   const started = new Date(recording.started);
   return (
     <li>
-      <a class="recording" href={`/recordings/${encodeURIComponent(recording.id)}`}>
+      <a class="recording" href={`/review/${encodeURIComponent(recording.id)}`}>
         <Icon name={recording.lecture ? "resume" : "film"} size={32} />
         <span class="recording-words">
           <span class="recording-title">

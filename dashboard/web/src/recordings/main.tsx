@@ -1,4 +1,4 @@
-// Recordings: the list, and one lecture to watch.
+// Recordings: what can be watched here.
 
 import "../style/tokens.css";
 import "../style/base.css";
@@ -13,18 +13,15 @@ import { LanguageChoice } from "../ui/language";
 import { changeLook } from "../ui/look";
 import { Login } from "../panel/login";
 import { List } from "./list";
-import { Watch } from "./watch";
-
-const [, , chosenId] = location.pathname.split("/");
 
 function Page() {
   const known = me.value?.role != null;
   return (
     <div class="shell">
       <header class="topbar">
-        <a class="button quiet" href={chosenId ? "/recordings" : "/"}>
+        <a class="button quiet" href="/">
           <Icon name="back" />
-          <span class="button-text">{t(chosenId ? "recordings.back" : "recordings.panel")}</span>
+          <span class="button-text">{t("recordings.panel")}</span>
         </a>
         <span class="topbar-room">
           <bdi>{me.value?.room_name}</bdi>
@@ -38,8 +35,6 @@ function Page() {
         <main class="waiting" aria-busy="true" />
       ) : !known ? (
         <Login />
-      ) : chosenId ? (
-        <Watch id={decodeURIComponent(chosenId)} />
       ) : (
         <List />
       )}

@@ -1,0 +1,295 @@
+// What the page knows of one recording, and what its person has left there.
+
+import { computed, effect, signal, untracked } from "@preact/signals";
+import { ApiError, call, get, post } from "../api/client";
+import type { Heat, Note, RecordingDetail, ReviewNotes } from "../api/types";
+import { language } from "../i18n";
+import { at, length, playing, seek } from "./player";
+import { search, type Slide } from "./search";
+import { lastBegun, parse, type Cue } from "./vtt";
+
+const [, , addressed] = location.pathname.split("/");
+export const id = decodeURIComponent(addressed ?? "");
+const path = `/recordings/${encodeURIComponent(id)}`;
+export const files = `/api/v1${path}/products/`;
+
+/** The key of a signed link: used once, then the browser keeps it and the address forgets it. */
+const asked = new URLSearchParams(location.search);
+let key = asked.get("key");
+
+export const detail = signal<RecordingDetail | null>(null);
+export const failed = signal<{ status: number; text: string; remedy: string } | null>(null);
+export const slides = signal<Slide[]>([]);
+export const notes = signal<Note[]>([]);
+export const ownNotes = signal(false);
+export const heat = signal<Heat | null>(null);
+export const query = signal("");
+export const tab = signal<"chapters" | "transcript" | "notes" | "hits">("chapters");
+/** The language of the captions; null: off. Their text is searched even when they are off. */
+export const spoken = signal<string | null>(null);
+const cuesOf = signal<Record<string, Cue[]>>({});
+const reading = signal("");
+/** The captions in the language that is shown or read. */
+export const cues = computed<Cue[]>(() => cuesOf.value[reading.value] ?? []);
+export const saving = signal<"" | "saving" | "failed">("");
+/** Where the person left off last time, while that can still be taken back. */
+export const resumed = signal<number | null>(null);
+
+export const slide = computed(() => lastBegun(slides.value, at.value + 0.05, (one) => one.time));
+export const cue = computed(() => {
+  const found = cues.value[lastBegun(cues.value, at.value + 0.05, (one) => one.from)];
+  return found !== undefined && found.to >= at.value ? found : null;
+});
+/** What is found is looked for in every language that there is. */
+export const hits = computed(() =>
+  search(query.value, slides.value, Object.values(cuesOf.value).flat(), notes.value),
+);
+
+export function problem(error: unknown): { status: number; text: string; remedy: string } {
+  if (error instanceof ApiError)
+    return { status: error.status, text: error.detail, remedy: error.remedy };
+  return { status: -1, text: String(error), remedy: "" };
+}
+
+export async function load(): Promise<void> {
+  failed.value = null;
+  try {
+    const sent = key === null ? "" : `?key=${encodeURIComponent(key)}`;
+    const found = await get<RecordingDetail>(path + sent);
+    if (key !== null) {
+      key = null;
+      const clean = new URL(location.href);
+      clean.searchParams.delete("key");
+      history.replaceState(null, "", clean);
+    }
+    if (length.value === 0) length.value = found.lecture_s ?? found.duration_s ?? 0;
+    detail.value = found;
+  } catch (error) {
+    failed.value = problem(error);
+    return;
+  }
+  await Promise.all([loadSlides(), loadCaptions(), loadNotes(), loadHeat()]);
+  start();
+}
+
+async function file<T>(name: string, read: (answer: Response) => Promise<T>): Promise<T | null> {
+  try {
+    const answer = await fetch(files + name, { credentials: "same-origin" });
+    return answer.ok ? await read(answer) : null;
+  } catch {
+    return null; // without it the lecture plays all the same
+  }
+}
+
+async function loadSlides(): Promise<void> {
+  const name = detail.value?.slides;
+  if (name == null) return;
+  const told = await file(name, (answer) => answer.json() as Promise<{ slides?: Slide[] }>);
+  slides.value = (told?.slides ?? []).filter((one) => typeof one.time === "number");
+}
+
+/** The language in which to show captions first: chosen, the page's, the lecture's, any. */
+export function captionsFirst(): string | null {
+  const offered = (detail.value?.captions ?? []).map((one) => one.language);
+  return (
+    offered.find((one) => one === reading.value) ??
+    offered.find((one) => one.split("-")[0] === language.value) ??
+    offered.find((one) => one === detail.value?.language) ??
+    offered[0] ??
+    null
+  );
+}
+
+async function loadCues(wanted: string): Promise<void> {
+  if (cuesOf.value[wanted] !== undefined) return;
+  const offered = detail.value?.captions.find((one) => one.language === wanted);
+  if (offered === undefined) return;
+  const text = await file(offered.name, (answer) => answer.text());
+  if (text !== null) cuesOf.value = { ...cuesOf.value, [wanted]: parse(text) };
+}
+
+async function loadCaptions(): Promise<void> {
+  reading.value = captionsFirst() ?? "";
+  await loadCues(reading.value);
+}
+
+effect(() => {
+  if (query.value.trim()) for (const one of detail.value?.captions ?? []) void loadCues(one.language);
+});
+
+/** Read captions in this language, without showing them in the picture. */
+export function readCaptions(wanted: string): void {
+  reading.value = wanted;
+  if (spoken.value !== null) spoken.value = wanted;
+  void loadCaptions();
+}
+
+export const readingIn = computed(() => reading.value);
+
+export function chooseCaptions(wanted: string | null): void {
+  spoken.value = wanted;
+  if (wanted !== null) reading.value = wanted;
+  try {
+    localStorage.setItem("classroomd.review.captions", wanted ?? "");
+  } catch {
+    // The choice lasts as long as the page.
+  }
+  void loadCaptions();
+}
+
+async function loadHeat(): Promise<void> {
+  if (detail.value?.may_edit !== true) return;
+  heat.value = await get<Heat>(`${path}/heat`).catch(() => null);
+}
+
+/** Where to begin: what the address asks for, or where the person left off. */
+let started = false;
+
+function start(): void {
+  if (started) return;
+  started = true;
+  let kept: string | null = null;
+  try {
+    kept = localStorage.getItem("classroomd.review.captions");
+  } catch {
+    kept = null;
+  }
+  if (kept && detail.value?.captions.some((one) => one.language === kept)) chooseCaptions(kept);
+  const wish = moment(asked.get("t") ?? "");
+  if (wish !== null) seek(wish);
+  else if (place > 10 && place < length.value - 15) {
+    resumed.value = place;
+    seek(place);
+  }
+}
+
+/** `754`, `754s`, `12m34s` or `12:34` in seconds. */
+export function moment(text: string): number | null {
+  const clock = /^(?:(\d+):)?(\d{1,3}):(\d{1,2})$/.exec(text);
+  if (clock) return Number(clock[1] ?? 0) * 3600 + Number(clock[2]) * 60 + Number(clock[3]);
+  const parts = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?$/.exec(text);
+  if (!text || !parts) return null;
+  return Number(parts[1] ?? 0) * 3600 + Number(parts[2] ?? 0) * 60 + Number(parts[3] ?? 0);
+}
+
+export function addressOf(seconds: number): string {
+  return `${location.origin}/review/${encodeURIComponent(id)}?t=${Math.floor(seconds)}`;
+}
+
+// --- notes ------------------------------------------------------------------------------------------
+
+let place = 0;
+
+async function loadNotes(): Promise<void> {
+  if (detail.value?.may_note !== true) return;
+  const told = await get<ReviewNotes>(`${path}/notes`).catch(() => null);
+  notes.value = told?.notes ?? [];
+  ownNotes.value = told?.own ?? false;
+  place = told?.place_s ?? 0;
+}
+
+async function save<T>(work: () => Promise<T>): Promise<T | null> {
+  saving.value = "saving";
+  try {
+    const done = await work();
+    saving.value = "";
+    return done;
+  } catch (error) {
+    saving.value = "failed";
+    if (!(error instanceof ApiError)) throw error;
+    return null;
+  }
+}
+
+function inOrder(list: Note[]): Note[] {
+  return list.sort((a, b) => a.at_s - b.at_s);
+}
+
+export async function addNote(seconds: number, text: string): Promise<boolean> {
+  const made = await save(() => post<Note>(`${path}/notes`, { at_s: seconds, text }));
+  if (made !== null) notes.value = inOrder([...notes.value, made]);
+  return made !== null;
+}
+
+export async function changeNote(note: Note, text: string): Promise<boolean> {
+  const told = await save(() => put<Note>(`${path}/notes/${note.id}`, { text }));
+  if (told !== null)
+    notes.value = notes.value.map((one) => (one.id === note.id ? told : one));
+  return told !== null;
+}
+
+export async function deleteNote(note: Note): Promise<void> {
+  const gone = await save(async () => {
+    await call("DELETE", `${path}/notes/${note.id}`);
+    return true;
+  });
+  if (gone) notes.value = notes.value.filter((one) => one.id !== note.id);
+}
+
+export async function put<T>(address: string, body: unknown): Promise<T> {
+  const answer = await call("PUT", address, body);
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
+}
+
+export const notesFile = (form: string): string => `/api/v1${path}/notes.${form}`;
+export const recordingPath = path;
+
+// --- where one is, and what was seen ----------------------------------------------------------------
+
+const BUCKET_S = 10;
+/** A bucket counts once this much of it was played. */
+const COUNTS_S = 4;
+const TELL_MS = 20_000;
+const played = new Map<number, number>();
+const told = new Set<number>();
+let before: { at: number; when: number } | null = null;
+
+effect(() => {
+  const now = at.value;
+  const when = performance.now();
+  if (!playing.value) {
+    before = null;
+    return;
+  }
+  if (before !== null) {
+    const step = now - before.at;
+    if (step > 0 && step < 3 && when - before.when < 3000) {
+      const bucket = Math.floor(now / BUCKET_S);
+      played.set(bucket, (played.get(bucket) ?? 0) + step);
+    }
+  }
+  before = { at: now, when };
+});
+
+let keptPlace = -1;
+
+/** Tell the room what was played and where one is; also while the page is being left. */
+function tell(): void {
+  if (detail.value?.may_note !== true) return;
+  const buckets = [...played].filter(([b, s]) => s >= COUNTS_S && !told.has(b)).map(([b]) => b);
+  const send = (method: string, part: string, body: unknown) =>
+    void fetch(`/api/v1${path}${part}`, {
+      method,
+      credentials: "same-origin",
+      keepalive: true,
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    }).catch(() => undefined);
+  if (buckets.length > 0) {
+    for (const bucket of buckets) told.add(bucket);
+    send("POST", "/views", { buckets: buckets.slice(0, 60) });
+  }
+  if (Math.abs(at.value - keptPlace) > 2 && played.size > 0) {
+    keptPlace = at.value;
+    send("PUT", "/place", { at_s: at.value });
+  }
+}
+
+setInterval(tell, TELL_MS);
+effect(() => {
+  if (!playing.value) untracked(tell);
+});
+window.addEventListener("pagehide", tell);
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) tell();
+});
