@@ -9,6 +9,7 @@ import typer
 
 from classroomd import __version__
 from classroomd.commands import (
+    calibrate,
     config,
     devices,
     discover,
@@ -41,6 +42,7 @@ app.add_typer(profiles.app, name="profiles")
 app.add_typer(scenes.app, name="scenes")
 app.add_typer(config.app, name="config")
 app.command("record")(record.record)
+app.command("calibrate")(calibrate.calibrate)
 app.command("produce")(recordings.produce)
 app.command("publish")(publish.publish)
 app.command("simulate")(devices.simulate)

@@ -169,6 +169,37 @@ class SourceClock:
         )
 
 
+class SenderClock:
+    """What the sender itself says (RTCP sender reports): when each packet was captured, by its wall
+    clock. `latency` is how long the fastest packet of each stream was under way, by both clocks.
+
+    Where the sender's clock is `trusted` (kept by the same NTP as ours) its word takes the place of
+    the arrival, as long as it makes sense; otherwise it is measured only.
+    """
+
+    LEAST, MOST = -0.05, 2.0
+
+    def __init__(self, trusted: bool) -> None:
+        self.trusted = trusted
+        self.used = False
+        self.latency: dict[int, float] = {}
+
+    def arrival(self, stream: int, sent: float, arrival: float, wall: float) -> float:
+        """What to take for the arrival (class seconds) of a packet captured at `sent`.
+
+        `sent` is by the sender's wall clock, `wall` is ours now; both are seconds since 1970.
+        """
+        under_way = wall - sent
+        if not self.LEAST < under_way < self.MOST:
+            self.used = False
+            return arrival
+        self.latency[stream] = min(under_way, self.latency.get(stream, under_way))
+        if not self.trusted:
+            return arrival
+        self.used = True
+        return arrival - under_way
+
+
 def _line(points: deque[tuple[float, float]]) -> tuple[float, float]:
     """Least squares: returns slope and intercept."""
     count = len(points)

@@ -57,10 +57,13 @@ Channels = Annotated[
 class SourceSpec(BaseModel):
     """One source as configured: `id` names its track folder, `url` is a source URL.
 
-    `framing = "auto"` shows the part of a wide picture in which the presenter is.
+    `framing = "auto"` shows the part of a wide picture in which the presenter is; `follow` names
+    the device that turns this camera after them, to `follow_presets` (from left to right) where
+    there are any.
 
     `channel` are the channels of its sound that are heard, counted from 1: one, or one for left
-    and one for right; none means all of them. `secret` refers to the credentials (`env:NAME` or
+    and one for right; none means all of them. `clock` is `sender` where the camera's own clock is
+    kept by the same NTP as ours. `secret` refers to the credentials (`env:NAME` or
     `file:/path`, holding `user:password`); they are never written to the manifest.
     """
 
@@ -71,8 +74,11 @@ class SourceSpec(BaseModel):
     url: str
     sub: str | None = None
     framing: Literal["off", "auto"] = "off"
+    follow: str | None = None
+    follow_presets: tuple[int, ...] = ()
     secret: str | None = None
     offset_ms: float = 0.0
+    clock: Literal["arrival", "sender"] = "arrival"
     channel: Channels = ()
 
 

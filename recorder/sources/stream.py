@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from recorder.clock import US, ClassClock, SourceClock
+from recorder.clock import US, ClassClock, SenderClock, SourceClock
 from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
 from recorder.sources import Sink, parameters
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 SETTLED = 10.0
 BURST_GAP, BURST_MOST = 0.004, 0.08
+_PRODUCED = struct.Struct("<q")  # AVProducerReferenceTime: microseconds since 1970 come first
 
 
 class Backoff:
@@ -92,6 +94,7 @@ class StreamSource(threading.Thread):
         self._spec, self._address = spec, address
         self._clock, self._sink = clock, sink
         self._mapping = SourceClock()
+        self._sender = SenderClock(spec.clock == "sender")
         self._offset = round(spec.offset_ms * 1000)
         self._resume = resume
         self._wake = threading.Event()
@@ -111,7 +114,18 @@ class StreamSource(threading.Thread):
         if not self._address.live:
             return {}
         found = self._mapping.measured()
-        return {"drift_ppm": found.drift_ppm, "clock_resets": found.resets}
+        told: dict[str, float] = {
+            "drift_ppm": found.drift_ppm,
+            "offset_s": found.offset_s,
+            "clock_resets": found.resets,
+        }
+        if latency := self._sender.latency:
+            told["sender_latency_ms"] = round(max(latency.values()) * 1000, 1)
+            told["sender_skew_ms"] = round(
+                (max(latency.values()) - min(latency.values())) * 1000, 1
+            )
+            told["sender_clock_used"] = float(self._sender.used)
+        return told
 
     def run(self) -> None:
         backoff = Backoff()
@@ -222,7 +236,7 @@ class StreamSource(threading.Thread):
         opened = before = now()
         burst: list[tuple[av.Packet[Any], _Track, float, float]] = []
         for packet, track, stamp in self._packets(container, tracks):
-            arrival = now()
+            arrival = self._arrival(packet, track, now())
             if track.in_band and packet.is_keyframe and self._parameters(packet, track):
                 begun = False
             if anchored and begun:
@@ -231,8 +245,9 @@ class StreamSource(threading.Thread):
             burst.append((packet, track, stamp, arrival))
             ready = all(t.sets or not t.in_band for t in tracks.values())
             # What was buffered while opening comes all at once; the last of it is the freshest.
-            caught_up = arrival - before > BURST_GAP or arrival - opened > BURST_MOST
-            before = now()
+            moment = now()
+            caught_up = moment - before > BURST_GAP or moment - opened > BURST_MOST
+            before = moment
             if not ready or not (caught_up or anchored):
                 del burst[:-600]
                 continue
@@ -245,6 +260,13 @@ class StreamSource(threading.Thread):
             for waiting, of, at, arrived in burst:
                 self._emit(waiting, of, at, self._mapping.offset(at, arrived))
             burst.clear()
+
+    def _arrival(self, packet: av.Packet[Any], track: _Track, arrival: float) -> float:
+        """When the packet came; or was captured, where its sender tells that and is trusted."""
+        if not packet.has_sidedata("prft"):
+            return arrival
+        sent = _PRODUCED.unpack_from(bytes(packet.get_sidedata("prft")))[0] / US
+        return self._sender.arrival(track.index, sent, arrival, time.time())
 
     def _anchor(self, burst: Sequence[tuple[av.Packet[Any], _Track, float, float]]) -> None:
         offset = min(arrival - stamp for _, _, stamp, arrival in burst)

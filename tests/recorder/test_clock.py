@@ -2,7 +2,9 @@ import itertools
 import random
 from collections.abc import Iterator
 
-from recorder.clock import ClassClock, SourceClock
+import pytest
+
+from recorder.clock import ClassClock, SenderClock, SourceClock
 from recorder.recording import boottime
 
 
@@ -91,3 +93,18 @@ def test_a_gap_in_the_stamps_that_is_real_stays_a_gap() -> None:
     errors = [s - t for t, s in play(clock, 5, first=1060.0, start=65.0)]
     assert max(map(abs, errors)) < 0.01
     assert clock.resets == 0
+
+
+def test_a_trusted_sender_tells_when_its_packets_were_captured() -> None:
+    measured, trusted = SenderClock(trusted=False), SenderClock(trusted=True)
+    for clock in (measured, trusted):
+        for number in range(50):
+            arrival = 10.0 + number * 0.04 + (number % 7) * 0.003
+            wall = 1_700_000_000.0 + arrival
+            taken = clock.arrival(0, wall - 0.120 - (number % 7) * 0.003, arrival, wall)
+            expected = 10.0 + number * 0.04 - 0.120 if clock.trusted else arrival
+            assert taken == pytest.approx(expected, abs=1e-5)
+        assert clock.latency[0] == pytest.approx(0.120, abs=1e-5)
+    for step in (3600.0, -3600.0):  # a wall clock is set: the arrival counts
+        assert trusted.arrival(0, wall - 0.1 + step, 12.0, wall) == 12.0
+        assert not trusted.used

@@ -206,3 +206,17 @@ async def test_a_file_without_media_is_refused(
     await made.until(lambda: made.fact("source_failed", "presenter"), "the refusal")
     await made.until(lambda: made.fact("source_failed", "slides"), "the other refusal")
     assert "No such file" in made.status.sources["slides"].detail
+
+
+@pytest.mark.parametrize("clock", ["arrival", "sender"])
+async def test_sender_reports_are_measured_and_used_where_they_are_trusted(
+    hold_class: Callable[..., Any], camera: Callable[..., Any], clock: str
+) -> None:
+    made = hold_class(f"presenter={camera().url}", clock=clock)
+    await made.start()
+    await made.running("presenter")
+    await made.until(lambda: made.status.duration_s > 3, "three seconds")
+    await made.finish()
+    found = made.recording.manifest.measured["sources"]["presenter"]
+    assert -50 < found["sender_latency_ms"] < 2000 and "drift_ppm" in found
+    assert found["sender_clock_used"] == (clock == "sender")
