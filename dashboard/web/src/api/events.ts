@@ -24,11 +24,11 @@ export type RoomEvent =
   | { kind: "delivery"; data: DeliveryView }
   | { kind: "recording"; data: RecordingView }
   | { kind: "step"; data: StepResult }
-  | { kind: "tick"; data: { now: string } };
-
   | { kind: "timetable"; data: TimetableView }
   | { kind: "help"; data: HelpView }
   | { kind: "lesson"; data: { lesson: LessonNow | null } }
+  | { kind: "tick"; data: { now: string } };
+
 /** The server says something at least every 5 s; this long a silence is a dead connection. */
 const SILENCE_MS = 16_000;
 
