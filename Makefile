@@ -12,7 +12,7 @@ PYTEST ?=
 DEMO_PACKAGES := mosquitto
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium ffmpeg fonts-dejavu-core fonts-noto-core fonts-noto-cjk \
   gir1.2-gst-rtsp-server-1.0 gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base \
-  gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly liblo-tools mosquitto-clients \
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools liblo-tools mosquitto-clients \
   openssh-server python3-gst-1.0 ser2net socat tesseract-ocr xvfb
 
 .DEFAULT_GOAL := help
