@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from controller.adopt import restore
 from controller.afterwards import Afterwards
+from controller.by_itself import ByItself
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
 from controller.events import EventBus
@@ -28,8 +29,6 @@ from controller.journal import Journal, JournalEntry
 from controller.lesson import Lesson
 from controller.notes import Notes
 from controller.outbox import Outbox
-from controller.recognised import Recognised
-from controller.register import DAEMON
 from controller.persons import Persons
 from controller.rights_room import decisions
 from controller.session import Session, now_utc
@@ -89,7 +88,7 @@ class Classroom:
             publish=self.publish_event,
         )
         self._upkeep = Upkeep(config, self._lesson)
-        self._recognised = Recognised(config.devices, self._note_recognised)
+        self._by_itself = ByItself(config, devices, self._lesson.register)
         self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
         self.timetable = Timetable(config, self._lesson, self.publish_event)
         self._edits, self.rights = decisions(
@@ -109,6 +108,7 @@ class Classroom:
         self._lesson.capture.recorders.open()
         await self.timetable.start()
         self._upkeep.start()
+        self._by_itself.session_changed()
         await self._production.start()
         await self._edits.start()
 
@@ -116,6 +116,7 @@ class Classroom:
         """Stop controlling. Recorders go on; the next controller adopts them."""
         await self._edits.stop()
         await self._production.stop()
+        await self._by_itself.stop()
         await self._upkeep.stop()
         await self.timetable.stop()
         await self._lesson.stop()
@@ -125,7 +126,7 @@ class Classroom:
     def device_changed(self, state: DeviceState) -> None:
         """The device manager tells a device's new state."""
         self._lesson.runner.device_changed(state)
-        self._recognised.device_changed(state)
+        self._by_itself.device_changed(state)
         self.alarms.set(
             f"device.{state.id}", device_words(state, in_class=self._lesson.register.on), state.id
         )
@@ -359,11 +360,9 @@ class Classroom:
     def publish_event(self, kind: Any, value: BaseModel | dict[str, Any]) -> None:
         """Put one event on the bus."""
         data = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        if kind == "session":
+            self._by_itself.session_changed()
         self.events.publish(Event(kind=kind, data=data))
-
-    def _note_recognised(self, found: dict[str, Any]) -> None:
-        note = self._lesson.register.note(DAEMON, "device_recognised", found)
-        self._lesson.register.in_background(note, "note recognised")
 
     def _alarms_changed(self, alarms: list[Alarm]) -> None:
         self.publish_event(

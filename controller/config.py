@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.positions import positions
+from controller.reaction_check import reactions
 from controller.scenes import order, step_names
 from controller.settings import AuthSettings, RoomConfig, Scene, SceneStep
 from controller.streams import camera_of
@@ -219,7 +220,7 @@ def _did_you_mean(word: str, known: list[str], otherwise: str) -> str:
 
 def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
     """What no single table can know: references between tables, and names used twice."""
-    for table in ("devices", "sources", "scenes", "publish"):
+    for table in ("devices", "sources", "scenes", "triggers", "publish"):
         seen: dict[str, int] = {}
         for index, item in enumerate(getattr(config, table)):
             if item.id in seen:
@@ -237,6 +238,7 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
             loc: _Loc = ("devices", index, *error.key.split("."))
             yield loc, error.message, f"{error.remedy}."
     yield from _cameras(config, codecs)
+    yield from reactions(config, codecs)
     for index, scene in enumerate(config.scenes):
         yield from _scene(index, scene, [device.id for device in config.devices], codecs)
     for index, target in enumerate(config.publish):

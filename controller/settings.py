@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from controller.publication import CourseRule, RightsSection
+from controller.reactions import PrivacySpec, TriggerSpec
 from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
 from publishing.target import TargetConfig
@@ -359,6 +360,8 @@ class RoomConfig(_Table):
     devices: list[DeviceSpec] = Field(default_factory=list)
     sources: list[SourceSpec] = Field(default_factory=list)
     scenes: list[Scene] = Field(default_factory=list)
+    triggers: list[TriggerSpec] = Field(default_factory=list)
+    privacy: list[PrivacySpec] = Field(default_factory=list)
     recording: RecordingSection = RecordingSection()
     production: ProductionSection = ProductionSection()
     rights: RightsSection = RightsSection()
