@@ -318,7 +318,7 @@ async def test_a_lecturer_hears_the_cut_before_it_is_made(
     await page.get_by_role("button", name="Cut…").click()
     await page.get_by_role("button", name="Yes, take").click()
     await expect(page.get_by_role("alert")).to_be_visible()
-    assert asked == [{"start": 4.0, "cuts": [{"from": 20.0, "to": 28.0}]}]
+    assert asked == [{"start": 4.0, "cuts": [[20.0, 28.0]]}]
     await page.get_by_role("button", name="Cancel").click()
 
 

@@ -24,7 +24,7 @@ import { Stage } from "./stage";
 import { detail, failed, load, resumed } from "./store";
 import { SlideStrip } from "./strip";
 import { t } from "./texts";
-import { openTrim, Trim, trimming } from "./trim";
+import { Edited, openTrim, Trim, trimming } from "./trim";
 
 const open = signal<"" | "downloads" | "share">("");
 
@@ -148,6 +148,7 @@ function Review() {
         <Resumed />
         <SlideStrip />
         <About />
+        <Edited />
         <Trim />
       </section>
       <Side />

@@ -3,12 +3,12 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { post } from "../api/client";
-import type { RecordingDetail, RecordingVisibility, ReviewLink } from "../api/types";
+import type { RecordingDetail, RecordingVisibility, ReviewLink, RightsView } from "../api/types";
 import { playTime } from "../i18n";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { at } from "./player";
-import { addressOf, detail, load, problem, put, recordingPath } from "./store";
+import { addressOf, detail, load, problem, put, recordingPath, rights, watchEdit } from "./store";
 import { t, type Key } from "./texts";
 
 const WHO = ["nobody", "course", "campus", "public"] as const;
@@ -98,31 +98,56 @@ function Staff({ recording }: { recording: RecordingDetail }) {
         </div>
       )}
       {link.value && <Address label={t("share.link")} address={link.value} />}
-      <Held recording={recording} />
+      <Decisions recording={recording} />
     </>
   );
 }
 
-/** Held back or given free: what is held is not sent to any target and shown to no student. */
-function Held({ recording }: { recording: RecordingDetail }) {
-  const held = recording.life === "held";
-  if (!held && recording.life !== "ready" && recording.life !== "published" && recording.life !== "delivering")
-    return null;
+/** Held back, given free, taken back from where it was sent. */
+function Decisions({ recording }: { recording: RecordingDetail }) {
+  const sure = useSignal(false);
+  const why = useSignal("");
+  const now = rights.value;
+  if (now === null || recording.life === "recording") return null;
+  const held = now.held !== null;
+  const sent = now.deliveries.filter((one) => one.state === "verified" || one.state === "sending");
+  const decide = (path: string, body: unknown) =>
+    attempt(async () => {
+      watchEdit(await post<RightsView>(`${recordingPath}${path}`, body));
+      await load();
+    });
   return (
-    <div class="share-make">
-      <p>{t(held ? "hold.is" : "hold.explain")}</p>
-      <Button
-        local
-        act={() =>
-          attempt(async () => {
-            await post(`${recordingPath}/${held ? "release" : "hold"}`, {});
-            await load();
-          })
-        }
-      >
-        {t(held ? "hold.release" : "hold.hold")}
-      </Button>
-    </div>
+    <>
+      <div class="share-make">
+        <p>{t(held ? "hold.is" : "hold.explain")}</p>
+        {!held && (
+          <label class="field share-why">
+            {t("hold.why")}
+            <input
+              value={why.value}
+              maxLength={500}
+              dir="auto"
+              onInput={(event) => (why.value = event.currentTarget.value)}
+            />
+          </label>
+        )}
+        <Button local act={() => (held ? decide("/release", {}) : decide("/hold", { why: why.value }))}>
+          {t(held ? "hold.release" : "hold.hold")}
+        </Button>
+      </div>
+      {sent.length > 0 && (
+        <div class="share-make">
+          <p>{t("withdraw.explain", { where: sent.map((one) => one.target).join(", ") })}</p>
+          <Button
+            local
+            kind={sure.value ? "danger" : "plain"}
+            act={() => (sure.value ? decide("/withdraw", {}) : (sure.value = true))}
+          >
+            {t(sure.value ? "withdraw.sure" : "withdraw")}
+          </Button>
+        </div>
+      )}
+    </>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { computed, effect, signal, untracked } from "@preact/signals";
 import { ApiError, call, get, post } from "../api/client";
-import type { Heat, Note, RecordingDetail, ReviewNotes } from "../api/types";
+import type { Heat, Note, RecordingDetail, ReviewNotes, RightsView } from "../api/types";
 import { language } from "../i18n";
 import { at, length, playing, seek } from "./player";
 import { search, type Slide } from "./search";
@@ -23,6 +23,8 @@ export const slides = signal<Slide[]>([]);
 export const notes = signal<Note[]>([]);
 export const ownNotes = signal(false);
 export const heat = signal<Heat | null>(null);
+/** What was decided about the recording, for those who run the room. */
+export const rights = signal<RightsView | null>(null);
 export const query = signal("");
 export const tab = signal<"chapters" | "transcript" | "notes" | "hits">("chapters");
 /** The language of the captions; null: off. Their text is searched even when they are off. */
@@ -68,7 +70,7 @@ export async function load(): Promise<void> {
     failed.value = problem(error);
     return;
   }
-  await Promise.all([loadSlides(), loadCaptions(), loadNotes(), loadHeat()]);
+  await Promise.all([loadSlides(), loadCaptions(), loadNotes(), loadHeat(), loadRights()]);
   start();
 }
 
@@ -140,6 +142,25 @@ export function chooseCaptions(wanted: string | null): void {
 async function loadHeat(): Promise<void> {
   if (detail.value?.may_edit !== true) return;
   heat.value = await get<Heat>(`${path}/heat`).catch(() => null);
+}
+
+const EDIT_LOOK_MS = 2_000;
+let looking = 0;
+
+/** Take in what was decided; while the lecture is being changed look again, then show it anew. */
+export function watchEdit(told: RightsView): void {
+  const was = rights.value?.edit;
+  rights.value = told;
+  clearTimeout(looking);
+  const making = (edit: RightsView["edit"]) => edit != null && edit["error"] === undefined;
+  if (making(told.edit)) looking = window.setTimeout(() => void loadRights(), EDIT_LOOK_MS);
+  else if (making(was ?? null)) location.reload();
+}
+
+export async function loadRights(): Promise<void> {
+  if (detail.value?.may_edit !== true) return;
+  const told = await get<RightsView>(`${path}/rights`).catch(() => null);
+  if (told !== null) watchEdit(told);
 }
 
 /** Where to begin: what the address asks for, or where the person left off. */

@@ -6,7 +6,8 @@ import { post } from "../api/client";
 import { playTime } from "../i18n";
 import { Button } from "../ui/button";
 import { at, length, passOver, seek } from "./player";
-import { detail, load, problem, recordingPath } from "./store";
+import type { RightsView } from "../api/types";
+import { detail, problem, recordingPath, rights, watchEdit } from "./store";
 import { t } from "./texts";
 
 export const trimming = signal(false);
@@ -67,9 +68,8 @@ const round = (seconds: number) => Math.round(seconds * 10) / 10;
 async function ask(path: string, body: unknown): Promise<void> {
   wrong.value = null;
   try {
-    await post(`${recordingPath}${path}`, body);
+    watchEdit(await post<RightsView>(`${recordingPath}${path}`, body));
     close();
-    await load();
   } catch (error) {
     wrong.value = problem(error);
   }
@@ -79,7 +79,7 @@ async function cut(): Promise<void> {
   const body = {
     start: start.value,
     end: end.value ?? undefined,
-    cuts: middle.value.map(([from, to]) => ({ from, to })),
+    cuts: middle.value,
   };
   await ask("/trim", body);
 }
@@ -97,6 +97,32 @@ function Row({ from, to, drop }: { from: number; to: number; drop: () => void })
         {""}
       </Button>
     </li>
+  );
+}
+
+/** A change that is being made now, or could not be made; what was cut can be taken back. */
+export function Edited() {
+  const now = rights.value;
+  if (now === null || trimming.value) return null;
+  const failed = now.edit?.["error"];
+  if (now.edit === null && !now.can_restore) return null;
+  return (
+    <p class={`edited ${failed ? "is-bad" : ""}`} role="status">
+      <span class={`mark ${now.edit === null ? "good" : failed ? "bad" : "busy"}`} aria-hidden="true" />
+      <span>
+        {now.edit === null
+          ? t("edit.done", { time: playTime(now.cut_s) })
+          : failed
+            ? `${t("edit.failed")} ${String(failed)}`
+            : t("edit.making")}
+      </span>
+      {now.can_restore && (now.edit === null || Boolean(failed)) && (
+        <Button local act={() => ask("/restore", {})}>
+          {t("edit.restore")}
+        </Button>
+      )}
+      {wrong.value !== null && <span role="alert">{`${wrong.value.text} ${wrong.value.remedy}`}</span>}
+    </p>
   );
 }
 
