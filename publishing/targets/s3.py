@@ -27,6 +27,7 @@ from publishing.targets.store import Held, Proof, Store, StoreOptions
 
 MIB = 1 << 20
 _LEAST_PART = 5 * MIB
+_AT_ONCE = 2
 
 
 class S3Options(StoreOptions):
@@ -109,9 +110,9 @@ class Bucket:
 
     async def part(
         self, shipment: Shipment, product: Product, key: str, upload: str, number: int, data: bytes,
-        offset: int,
+        offset: int | None,
     ) -> str:  # fmt: skip
-        """Send one part; its ETag as the store computed it."""
+        """Send one part; its ETag as the store computed it. No `offset`: one of several at once."""
         params = {"partNumber": str(number), "uploadId": upload}
         headers = await self._hashes(data)
         answer = await self._ask(
@@ -158,7 +159,7 @@ class Bucket:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         data: bytes = b"",
-        body: tuple[Shipment, Product, int] | None = None,
+        body: tuple[Shipment, Product, int | None] | None = None,
     ) -> httpx.Response:
         for last in (False, True):
             extra = dict(headers or {})
@@ -312,17 +313,35 @@ async def multipart(
         note["upload"], there = await bucket.begin(key, product.media_type), {}
         await shipment.save()
     tags: dict[int, str] = {}
-    for number, offset in enumerate(range(0, product.size, size), 1):
-        length = min(size, product.size - offset)
-        data = await shipment.read(product, offset, length)
-        digest = await asyncio.to_thread(_md5, data)
-        if there.get(number) == (length, digest):
-            shipment.at(product, offset + length)
-            tags[number] = digest
-            continue
-        tags[number] = await bucket.part(
-            shipment, product, key, note["upload"], number, data, offset
-        )
+    shipment.at(product, 0)
+
+    async def one(number: int) -> None:
+        offset = (number - 1) * size
+        data = await shipment.read(product, offset, min(size, product.size - offset))
+        if number in there:
+            digest = await asyncio.to_thread(_md5, data)
+            if there[number] == (len(data), digest):
+                shipment.at(product, shipment.positions[product.name] + len(data))
+                tags[number] = digest
+                return
+        tags[number] = await bucket.part(shipment, product, key, note["upload"], number, data, None)
+
+    numbers = iter(range(1, -(-product.size // size) + 1))
+    faults: list[Exception] = []
+
+    async def some() -> None:
+        # A fault of one part lets the others that are under way arrive, but begins no more.
+        for number in numbers:
+            if faults:
+                return
+            try:
+                await one(number)
+            except Exception as fault:
+                faults.append(fault)
+
+    await asyncio.gather(*(some() for _ in range(_AT_ONCE)))
+    if faults:
+        raise faults[0]
     await bucket.complete(key, note["upload"], tags)
     note.pop("upload")
     await shipment.save()

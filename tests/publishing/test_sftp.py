@@ -29,7 +29,7 @@ class OpenSsh(Site):
     """sshd for this user, with a host key and a client key of its own."""
 
     resumes = True
-    chunk = 256 << 10
+    chunk = sftp.AT_ONCE * (256 << 10)
     lecture_bytes = 2_000_000
     proxy: Any
 
