@@ -86,13 +86,23 @@ class BytesTemplate(Template):
         }
         self._groups: list[tuple[str, Field | str | None]] = []
         names: set[str] = set()
-        pattern = b"".join(self._pattern(piece, names) for piece in self._pieces)
+        self._once: dict[Field, bytes] = {}
+        pattern = b"".join(self._again(piece, names) for piece in self._pieces)
         self.names = frozenset(names)
         self._regex = re.compile(pattern, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
     def _group(self, name: str, decoder: Field | str | None, pattern: bytes) -> bytes:
         self._groups.append((name, decoder))
         return b"(?P<g%d>%s)" % (len(self._groups) - 1, pattern)
+
+    def _again(self, piece: Piece, names: set[str]) -> bytes:
+        """The pattern; a field that stood before must be the same bytes again."""
+        if not isinstance(piece, Field) or piece.name in ("*", "len") or piece.name in self._tokens:
+            return self._pattern(piece, names)
+        if (group := self._once.get(piece)) is not None:
+            return b"(?P=%s)" % group
+        self._once[piece] = b"g%d" % len(self._groups)
+        return self._pattern(piece, names)
 
     def _pattern(self, piece: Piece, names: set[str]) -> bytes:
         if isinstance(piece, bytes):

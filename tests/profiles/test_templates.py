@@ -79,6 +79,13 @@ def test_the_same_field_twice_must_agree() -> None:
     assert template.match(b"\x01\x02") is None
 
 
+def test_a_field_many_times_is_found_without_trying_all_splits() -> None:
+    template = BytesTemplate("FF " + "{mac:hex} " * 16, "hex")
+    body = template.build({"mac": "11:22:33:44:55:66"})
+    assert template.match(body) == {"mac": "112233445566"}
+    assert template.match(body[:-1] + b"\x00") is None
+
+
 def test_known_fields_bind() -> None:
     template = BytesTemplate("{id} {value}", "hex")
     assert template.match(b"\x01\x02", {"id": 1}) is not None
