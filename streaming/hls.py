@@ -60,6 +60,11 @@ def class_second(lecture: float, start: float, spans: Sequence[tuple[float, floa
     return at + lecture
 
 
+def lecture_second(at: float, spans: Sequence[tuple[float, float]]) -> float:
+    """Lecture time of class time `at`: what lies in no span is left out."""
+    return sum(max(0.0, min(at, end) - begin) for begin, end in spans)
+
+
 class Timeline:
     """All segments of one recording, in order. `refresh` reads the disk; call it in a thread."""
 
@@ -137,6 +142,10 @@ class Timeline:
             number = len(self.segments)
             self.segments.append(Segment(number, part, stretch, new and not first, date))
         self._taken[part] = len(index.segments)
+
+    def part_start(self, part: int) -> float:
+        """Where in the lecture a part begins, in seconds."""
+        return lecture_second(self._starts.get(part, 0.0), self._spans)
 
     @property
     def init(self) -> Init | None:

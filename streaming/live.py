@@ -13,9 +13,11 @@ from pathlib import Path
 from recorder.recording import LIVE, TRACKS, Manifest, Recording, Role
 from streaming.access import Audience, Links, Visibility, read_visibility, write_visibility
 from streaming.boxes import BoxError
+from streaming.captions import Captions, languages, path_of
 from streaming.fragments import Tail, TrackTail
 from streaming.hls import HlsError, HlsStream, Playlist
 from streaming.hub import Channel, Follower, Hub, Viewer
+from streaming.renditions import BANDWIDTH, HEIGHTS, RenditionError, Renditions, size_of
 from streaming.sound import sound_init, sound_segment
 
 PROGRAM = "program"
@@ -69,10 +71,12 @@ class LiveRoom:
         self.hub = Hub()
         self.audience = Audience()
         self.links = Links(secret_key)
+        self.renditions = Renditions()
         self.default_visibility = default_visibility
         self._of_courses = of_courses or {}
         self._classes: dict[str, LiveClass] = {}
         self._streams: OrderedDict[Path, HlsStream] = OrderedDict()
+        self._captions: dict[tuple[Path, str], Captions] = {}
         self._playlists: dict[tuple[Path, str], Playlist] = {}
         self._segments: OrderedDict[tuple[Path, str, int], bytes] = OrderedDict()
 
@@ -159,18 +163,42 @@ class LiveRoom:
         codecs = {track.media: track for track in init.tracks.values()}
         both = ",".join(track.codec for track in init.tracks.values() if track.codec)
         picture, sound = codecs.get("video"), codecs.get("audio")
+        spoken = languages(folder)
+        for language in spoken:
+            lines.append(
+                f'#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="captions",NAME="{language}",'
+                f'LANGUAGE="{language}",AUTOSELECT=YES,URI="captions-{language}/index.m3u8"'
+            )
+        captions = ',SUBTITLES="captions"' if spoken else ""
         if picture is not None:
             lines += [
                 f'#EXT-X-STREAM-INF:BANDWIDTH={timeline.bandwidth()},CODECS="{both}",'
-                f"RESOLUTION={picture.width}x{picture.height}",
+                f"RESOLUTION={picture.width}x{picture.height}{captions}",
                 f"{PROGRAM}/index.m3u8?viewer={viewer}",
             ]
+            for name in self.renditions.offered(picture.height):
+                width, height = size_of(HEIGHTS[name], picture.width, picture.height)
+                lines += [
+                    f'#EXT-X-STREAM-INF:BANDWIDTH={BANDWIDTH[name]},CODECS="{both}",'
+                    f"RESOLUTION={width}x{height}{captions}",
+                    f"{name}/index.m3u8?viewer={viewer}",
+                ]
         if sound is not None:
             lines += [
                 f'#EXT-X-STREAM-INF:BANDWIDTH=160000,CODECS="{sound.codec}"',
                 f"{SOUND}/index.m3u8?viewer={viewer}",
             ]
         return "\n".join(lines) + "\n"
+
+    def read_captions(self, folder: Path, language: str) -> Captions:
+        """The captions in one language. Raises HlsError. Reads the disk."""
+        found = self._captions.get((folder, language))
+        if found is None:
+            while len(self._captions) > KEPT_STREAMS:
+                self._captions.pop(next(iter(self._captions)))
+            found = self._captions[folder, language] = Captions(path_of(folder, language))
+        found.refresh()
+        return found
 
     def read_init(self, folder: Path, rendition: str, part: int) -> bytes:
         """An init segment. Raises HlsError."""
@@ -200,9 +228,25 @@ class LiveRoom:
                 self._segments.popitem(last=False)
         return data
 
+    async def lower(self, folder: Path, rendition: str, *, init: int = 0, number: int = 0) -> bytes:
+        """A smaller copy of the init segment of part `init`, or of a segment. Raises HlsError."""
+        timeline = self.stream(folder).timeline
+        data: bytes | None = b""
+        key = (folder, rendition, number if not init else -init)
+        if not init:
+            data = self.cached(folder, PROGRAM, number)
+            if data is None:
+                data = await asyncio.to_thread(self.read_segment, folder, PROGRAM, number)
+            init = timeline.segments[number].part
+        try:
+            return await self.renditions.get(key, timeline.read_init(init).data, data or b"")
+        except RenditionError as error:
+            raise HlsError(str(error)) from error
+
     async def close(self) -> None:
         """Ends every viewer's stream."""
         await self.hub.close()
+        await self.renditions.close()
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()

@@ -12,13 +12,18 @@ from dashboard.problems import ProblemError
 from dashboard.room import Room
 from dashboard.watching import Caller, Live, state, watched
 from streaming.access import Audience, Visibility
+from streaming.captions import Captions, path_of
 from streaming.hls import HlsError
-from streaming.live import PROGRAM, SOUND, views
+from streaming.live import PROGRAM, SOUND, LiveClass, LiveRoom, views
+from streaming.renditions import HEIGHTS
 
 router = APIRouter(prefix="/live", tags=["live"])
 
 FOREVER = "max-age=31536000, immutable"
 PLAYLIST = "application/vnd.apple.mpegurl"
+VTT = "text/vtt; charset=utf-8"
+CAPTIONS = "captions-"
+_CUES = re.compile(r"(\d{1,7})\.vtt")
 _SEGMENT = re.compile(r"(\d{1,7})\.m4s")
 _INIT = re.compile(r"init-(\d{1,4})\.mp4")
 
@@ -65,6 +70,8 @@ async def playlist(
         live.audience.saw(one.folder.name, viewer or "?")
     if not stream.timeline.segments:
         raise _not_there("nothing has been recorded yet")
+    if rendition.startswith(CAPTIONS):
+        return _playlist((await _captions(live, one, rendition)).playlist(stream.timeline).encode())
     found = live.playlist(one.folder, rendition)
     delta = skip in {"YES", "v2"}
     if _takes_gzip(request):
@@ -82,13 +89,26 @@ async def media(
     stream = await live.opened(one.folder)
     await stream.refresh()
     data: bytes | None = None
+    if found := _CUES.fullmatch(name):
+        captions = await _captions(live, one, rendition)
+        try:
+            text = captions.segment(stream.timeline, int(found[1]))
+        except HlsError as error:
+            raise _not_there(str(error)) from None
+        return Response(text, media_type=VTT, headers={"Cache-Control": f"private, {FOREVER}"})
     try:
         if found := _INIT.fullmatch(name):
-            data = live.read_init(one.folder, rendition, int(found[1]))
+            part = int(found[1])
+            if rendition in HEIGHTS:
+                data = await live.lower(one.folder, rendition, init=part)
+            else:
+                data = live.read_init(one.folder, rendition, part)
         elif found := _SEGMENT.fullmatch(name):
             number = int(found[1])
             data = live.cached(one.folder, rendition, number)
-            if data is None:
+            if rendition in HEIGHTS:
+                data = await live.lower(one.folder, rendition, number=number)
+            elif data is None:
                 data = await asyncio.to_thread(live.read_segment, one.folder, rendition, number)
     except HlsError as error:
         raise _not_there(str(error)) from None
@@ -117,8 +137,38 @@ async def slides(request: Request, room: Room, caller: Caller, recording: str) -
     return Response(status_code=204, headers=headers)
 
 
+@router.get("/{recording}/captions/{language}.vtt", response_class=Response)
+async def captions(
+    request: Request,
+    live: Live,
+    caller: Caller,
+    recording: str,
+    language: str,
+    after: Annotated[int, Query(ge=0)] = 0,
+) -> Response:
+    """What has been captioned so far in one language (WebVTT, in seconds of the lecture).
+
+    `after`: leaves out so many bytes, which the caller has.
+    """
+    one = await watched(request, recording, caller)
+    try:
+        path = await asyncio.to_thread(path_of, one.folder, language)
+        text = await asyncio.to_thread(path.read_bytes)
+    except (HlsError, OSError):
+        raise _not_there(f"there are no captions in {language!r}") from None
+    return Response(text[after:], media_type=VTT, headers={"Cache-Control": "no-cache"})
+
+
+async def _captions(live: LiveRoom, one: LiveClass, rendition: str) -> Captions:
+    try:
+        language = rendition.removeprefix(CAPTIONS)
+        return await asyncio.to_thread(live.read_captions, one.folder, language)
+    except HlsError as error:
+        raise _not_there(str(error)) from None
+
+
 def _known_rendition(rendition: str) -> None:
-    if rendition not in {PROGRAM, SOUND}:
+    if not rendition.startswith(CAPTIONS) and rendition not in {PROGRAM, SOUND, *HEIGHTS}:
         raise _not_there(f"there is no rendition {rendition!r}")
 
 

@@ -19,6 +19,7 @@ from dashboard.room import Instructor, Room
 from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, state, watched
 from recorder.recording import RecordingError
 from streaming.access import Visibility
+from streaming.captions import languages
 from streaming.hub import Message, Viewer
 from streaming.live import PROGRAM, LiveClass, LiveRoom, open_manifest, views
 
@@ -40,7 +41,8 @@ class LiveView(BaseModel):
     """What is live in the room, for someone who may watch it.
 
     `state`: `off` when there is nothing for this caller; `paused`: nothing is shown or saved.
-    `socket` and `hls` are addresses on this server (`{view}` stands for a source's id).
+    `socket` and `hls` are addresses on this server (`{view}` stands for a source's id);
+    `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`.
     """
 
     state: State
@@ -53,6 +55,7 @@ class LiveView(BaseModel):
     socket: str | None = None
     hls: str | None = None
     slides: str | None = None
+    captions: list[str] = []
 
 
 class VisibilityChange(BaseModel):
@@ -115,6 +118,7 @@ async def live_now(
         socket=f"{base}/watch/{{view}}",
         hls=f"{base}/hls/index.m3u8" if program else None,
         slides=f"{base}/slides.jpg" if any(v.role == "slides" for v in pictures) else None,
+        captions=await asyncio.to_thread(languages, one.folder),
     )
 
 

@@ -124,6 +124,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/api/v1/tablets/pages/{page}.webp"): "tablet",
     ("GET", "/api/v1/tablets"): AccessRole.TECHNICIAN,
     ("POST", "/api/v1/tablets/codes"): AccessRole.TECHNICIAN,
+    ("GET", "/api/v1/live/{recording}/captions/{language}.vtt"): "everyone",
     ("GET", "/api/v1/tablets/codes"): AccessRole.TECHNICIAN,
     ("DELETE", "/api/v1/tablets/codes/{code}"): AccessRole.TECHNICIAN,
     ("DELETE", "/api/v1/tablets/{tablet}"): AccessRole.TECHNICIAN,

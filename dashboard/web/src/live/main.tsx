@@ -7,6 +7,7 @@ import "./live.css";
 import { effect, signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { captioned, captionsOn, NewestCaption } from "./captions";
 import type { HlsPlayer } from "./hls";
 import { playHls } from "./hls";
 import { keepInStep } from "./pair";
@@ -25,6 +26,7 @@ interface LiveView {
   socket: string | null;
   hls: string | null;
   slides: string | null;
+  captions: string[];
 }
 
 type Way = "now" | "hls" | "thin";
@@ -114,6 +116,15 @@ function Pair({ lead, follow }: { lead: string; follow: string }) {
   );
 }
 
+/** Where the captions are, when there are any and the viewer wants them. */
+function captions(): { url: string; language: string } | null {
+  const told = live.value;
+  const language = told?.captions.find((one) => one === document.documentElement.lang);
+  const spoken = language ?? told?.captions[0];
+  if (told?.recording == null || spoken === undefined) return null;
+  return { url: `/api/v1/live/${told.recording}/captions/${spoken}.vtt`, language: spoken };
+}
+
 function FromTheBeginning({ url, thin }: { url: string; thin: boolean }) {
   const video = useRef<HTMLVideoElement>(null);
   const playing = useSignal<HlsPlayer | null>(null);
@@ -133,6 +144,11 @@ function FromTheBeginning({ url, thin }: { url: string; thin: boolean }) {
       playing.value?.stop();
     };
   }, [url]);
+  const spoken = captioned.value ? captions() : null;
+  useEffect(() => {
+    if (!video.current || spoken === null) return undefined;
+    return captionsOn(video.current, spoken.url, spoken.language);
+  }, [url, spoken?.url]);
   return (
     <>
       <video
@@ -231,6 +247,15 @@ function Choices({ told }: { told: LiveView }) {
           ))}
         </select>
       )}
+      {captions() !== null && (
+        <button
+          type="button"
+          aria-pressed={captioned.value}
+          onClick={() => (captioned.value = !captioned.value)}
+        >
+          {t("captions")}
+        </button>
+      )}
       <button type="button" aria-pressed={!muted.value} onClick={() => (muted.value = !muted.value)}>
         {t(muted.value ? "sound.on" : "sound.off")}
       </button>
@@ -255,6 +280,7 @@ function Page() {
   const told = live.value;
   const said = message(told);
   const open = told !== null && told.state !== "off";
+  const spoken = captions();
   return (
     <div class="live-page" data-state={told?.state ?? ""} data-player={player.value}>
       <header>
@@ -266,6 +292,9 @@ function Page() {
       </header>
       <main class="screen">
         {open && <Screen told={told} />}
+        {open && captioned.value && way.value === "now" && spoken !== null && (
+          <NewestCaption key={spoken.url} {...spoken} />
+        )}
         {said !== null && (
           <p class="said" role="status">
             {t(said)}
