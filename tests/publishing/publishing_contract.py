@@ -260,7 +260,8 @@ class HttpTargetContract(TargetContract):
             return None
 
         def count(seen: Any) -> None:
-            if len(site.proxy.seen) == number + 1 and seen.body >= after and not reached.is_set():
+            mine = len(site.proxy.seen) > number and site.proxy.seen[number] is seen
+            if mine and seen.body >= after and not reached.is_set():
                 reached.set()
                 child.kill()
 
