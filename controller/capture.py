@@ -40,6 +40,7 @@ class Capture:
         self.config = config
         self.run_dir = run_dir
         self.levels: dict[str, float] = {}
+        self.seen: Callable[[dict[str, Any]], None] = lambda where: None
         self.recorders = Recorders(
             config, run_dir, on_change=self._recorder_changed, on_event=self._recorder_told
         )
@@ -222,6 +223,8 @@ class Capture:
         if event.kind == "levels":
             self.levels = {name: float(level) for name, level in event.data.items()}
             self._publish("levels", self.levels)
+        elif event.kind == "track":
+            self.seen(event.data)
         elif event.kind == "fact":
             code, source = str(event.data.get("code", "")), str(event.data.get("source") or "")
             words = None

@@ -23,6 +23,7 @@ from controller.by_itself import ByItself
 from controller.config import RoomConfig
 from controller.errors import ClassroomError
 from controller.events import EventBus
+from controller.following import Following
 from controller.health import AlarmBoard, device_words, journal_damaged
 from controller.helpdesk import HelpDesk
 from controller.journal import Journal, JournalEntry
@@ -89,6 +90,8 @@ class Classroom:
         )
         self._upkeep = Upkeep(config, self._lesson)
         self._by_itself = ByItself(config, devices, self._lesson.register)
+        self._following = Following(config.sources, devices)
+        self._lesson.capture.seen = self._following.seen
         self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
         self.timetable = Timetable(config, self._lesson, self.publish_event)
         self._edits, self.rights = decisions(
@@ -110,11 +113,13 @@ class Classroom:
         self._upkeep.start()
         self._by_itself.session_changed()
         await self._production.start()
+        self._following.start()
         await self._edits.start()
 
     async def stop(self) -> None:
         """Stop controlling. Recorders go on; the next controller adopts them."""
         await self._edits.stop()
+        await self._following.stop()
         await self._production.stop()
         await self._by_itself.stop()
         await self._upkeep.stop()
@@ -324,7 +329,9 @@ class Classroom:
                 f"It knows: {', '.join(info.name for info in state.commands) or 'none yet'}.",
                 404,
             )
-        if known.capability != "pan-tilt-zoom":  # a held joystick would flood the journal
+        if known.capability == "pan-tilt-zoom":
+            self._following.manual(device)
+        else:  # a held joystick would flood the journal
             data = {"device": device, "command": command, "value": value}
             note = self._lesson.register.note(actor, "command", data)
             self._lesson.register.in_background(note, "note command")

@@ -239,6 +239,20 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
             yield loc, error.message, f"{error.remedy}."
     yield from _cameras(config, codecs)
     yield from reactions(config, codecs)
+    for index, source in enumerate(config.sources):
+        wanted = "preset_recall" if source.follow_presets else "pan_tilt"
+        if source.follow is None:
+            continue
+        loc = ("sources", index, "follow")
+        if all(device.id != source.follow for device in config.devices):
+            known_ids = [device.id for device in config.devices]
+            remedy = _did_you_mean(source.follow, known_ids, "Add it under [[devices]].")
+            yield loc, f"there is no device {source.follow!r}", remedy
+        elif source.follow in codecs:
+            commands = [info.name for info in codecs[source.follow].infos()]
+            if wanted not in commands:
+                message = f"{source.follow} has no command {wanted!r}"
+                yield loc, message, f"It knows: {', '.join(sorted(commands))}."
     for index, scene in enumerate(config.scenes):
         yield from _scene(index, scene, [device.id for device in config.devices], codecs)
     for index, target in enumerate(config.publish):

@@ -92,9 +92,10 @@ class RecorderEvent(BaseModel):
     `fact` (data: code, source, detail, active: what health.py words as an alarm; codes:
     `source_lost`, `source_failed`, `no_source`, `silent`, `black`, `frozen`, `disk_low`,
     `disk_full`, `disk_slow`, `program_lost`, `clock_unsynchronised`), `marker` (data: a Marker).
+    `track`: source, and where the presenter is: x, y, w, h in shares of the picture, moving.
     """
 
-    kind: Literal["status", "levels", "fact", "marker"]
+    kind: Literal["status", "levels", "fact", "marker", "track"]
     data: dict[str, Any]
 
 

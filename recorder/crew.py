@@ -176,6 +176,8 @@ class Crew:
                     if name in data:
                         status.level_dbfs = float(data[name])
                 self._owner.tell("levels", data)
+            case "track":
+                self._owner.tell("track", data)
             case "fact":
                 source = str(data.get("source", ""))
                 self._watched.add(source)

@@ -63,6 +63,7 @@ class Feeds:
 
     def __init__(self, sources: Sequence[SourceSpec]) -> None:
         self._roles = {source.id: str(source.role) for source in sources}
+        self._followed = {source.id for source in sources if source.follow}
         self._heard = {source.id: heard(source) for source in sources}
         self._first = {source.id for source in sources if shown_first(source)}
         self._lock = threading.RLock()
@@ -163,6 +164,8 @@ class Feeds:
     def _watched(self, lane: _Lane, packet: feed.FeedPacket) -> bool:
         if not lane.video:
             return True
+        if lane.info.source in self._followed:
+            return True  # a moving picture is needed
         if not packet.key or packet.dts - lane.watched < WATCH_EVERY:
             return False
         lane.watched = packet.dts

@@ -13,7 +13,8 @@ import math
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from numpy.typing import NDArray
 
 from recorder import feed
 from recorder.engines.picture import planes_of
+from recorder.engines.presence import Presence
 from recorder.pick import picked
+from recorder.recording import RecordingError, read_manifest
 
 PICTURE_WIDTH = 480
 PICTURE_SECONDS = 1.0
@@ -176,8 +179,16 @@ def _repeats(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
 class Watch:
     """Takes the feed's messages; writes pictures under `live`, says events through `say`."""
 
-    def __init__(self, live: Path, say: Any, clock: Any = time.monotonic) -> None:
+    def __init__(
+        self,
+        live: Path,
+        say: Any,
+        clock: Any = time.monotonic,
+        followed: Collection[str] = (),
+    ) -> None:
         self.live = live
+        self._followed = frozenset(followed)
+        self._presences: dict[int, Presence] = {}
         self._say = say
         self._clock = clock
         self._sounds: dict[int, SoundWatch] = {}
@@ -209,11 +220,14 @@ class Watch:
                 self._sounds[info.index] = SoundWatch(info)
             else:
                 self._pictures[info.index] = PictureWatch(info)
+                if info.source in self._followed:
+                    self._presences[info.index] = Presence(info)
         except ValueError:
             return
 
     def _end(self, index: int) -> None:
         """A stream that starts anew takes its facts back."""
+        self._presences.pop(index, None)
         sound, picture = self._sounds.pop(index, None), self._pictures.pop(index, None)
         switches = []
         if sound is not None:
@@ -240,6 +254,9 @@ class Watch:
                 self._fact(code, picture.info.source, active, f"{code} for {seconds:.0f} s")
             if jpeg is not None:
                 self._store(picture.info.source, jpeg)
+            presence = self._presences.get(message.index)
+            if presence is not None and (person := presence.push(message)):
+                self._say("track", {"source": picture.info.source, **asdict(person)})
 
     def _store(self, source: str, jpeg: bytes) -> None:
         self.live.mkdir(exist_ok=True)
@@ -294,7 +311,12 @@ def main() -> int:
         line = json.dumps({"event": event, "data": data}).encode() + b"\n"
         os.write(sys.stdout.fileno(), line)  # unbuffered: nothing is left to complain about
 
-    watch = Watch(options.folder / "live", say)
+    try:
+        sources = read_manifest(options.folder).sources
+    except RecordingError:
+        sources = []
+    followed = {source.id for source in sources if source.follow}
+    watch = Watch(options.folder / "live", say, followed=followed)
     try:
         for message in feed.read(sys.stdin.buffer):
             watch.take(message)

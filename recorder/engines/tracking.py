@@ -30,7 +30,7 @@ _GAP = 0.06  # head and body may be so far apart
 _LOYAL = 2.5  # how much more another must move to be taken for the presenter
 _RIVAL_S = 1.5
 _GROW_S, _SHRINK_S, _GO_S = 0.5, 2.0, 0.08
-_SHIFT = 0.6  # pixels: the camera itself has moved
+_SHIFT, _SURE = 0.8, 0.2  # pixels and certainty: the camera itself was turned
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,13 @@ class Person:
 
 
 class Tracker:
-    """Looks at pictures in order of time (µs) and says where the presenter is."""
+    """Looks at pictures in order of time (µs) and says where the presenter is.
 
-    def __init__(self) -> None:
+    `moves`: the camera itself may be turned; its movement is not taken for the presenter's.
+    """
+
+    def __init__(self, *, moves: bool = False) -> None:
+        self._moves = moves
         self.person: Person | None = None
         self._looked: int | None = None
         self._room: NDArray[np.float32] | None = None
@@ -76,6 +80,8 @@ class Tracker:
             self._begin(now)
             return self.person
         assert self._heat is not None and self._life is not None
+        if self._moves and self._turned(now):
+            return self._still()
         motion = cv2.absdiff(now, self._last) > _MOTION
         self._last = now
         if float(np.mean(motion)) > _FLOOD:
@@ -93,9 +99,18 @@ class Tracker:
         self.person = self._smooth(found, passed)
         return self.person
 
-    def moved(self) -> None:
-        """The camera has been moved: the room is learnt anew, the presenter is where they were."""
-        self._room = None
+    def _turned(self, now: NDArray[np.float32]) -> bool:
+        """Whether the camera was turned; then the presenter is elsewhere in its picture."""
+        assert self._last is not None
+        (across, down), sure = cv2.phaseCorrelate(self._last, now)
+        if sure < _SURE or math.hypot(across, down) < _SHIFT:
+            return False
+        height, width = now.shape
+        self._begin(now)
+        if (known := self.person) is not None:
+            x, y = known.x + across / width, known.y + down / height
+            self.person = Person(x, y, known.w, known.h, known.moving)
+        return True
 
     def _begin(self, now: NDArray[np.float32]) -> None:
         self._room, self._last = now.copy(), now

@@ -83,7 +83,7 @@ class SlideFollower:
 
     def _rested(self, until: float) -> bool:
         turns = self._finder.pages.turns
-        return until - (turns[-1] / US if turns else 0.0) > 2 * _WINDOW_S
+        return until - (turns[-1] / US if turns else 0.0) > _WINDOW_S
 
     def _look(self, until: float) -> bool:
         for begin, end in spans_until(self._recording, until):
