@@ -16,7 +16,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium ffmpeg fonts-dejavu-core fonts-noto-c
   openssh-server python3-gst-1.0 ser2net socat tesseract-ocr xvfb
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench pin web clean system-demo system-test
+.PHONY: help demo test lint types tests bench fuzz pin web clean system-demo system-test
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ tests:
 
 bench: $(STAMPS)/dev $(STAMPS)/web system-test ## Run benchmarks (NAME=… for one); ratios on the last line
 	$(BIN)/python -m benchmarks $(NAME)
+
+fuzz: $(STAMPS)/dev ## Fuzz everything that reads bytes from the wire (SECONDS=60)
+	$(BIN)/python tests/fuzz/wire.py -max_total_time=$(or $(SECONDS),60)
 
 pin: $(STAMPS)/dev ## Pin the newest allowed requirements, with hashes and without hosts
 	$(BIN)/python requirements/pin.py
