@@ -23,6 +23,7 @@ from recorder.control import RecorderError, RecorderEvent
 from recorder.recording import Recording, RecordingError, class_time
 
 PREPARING_S = 10.0
+RESTING_DBFS = -90.0
 
 
 class Capture:
@@ -39,7 +40,8 @@ class Capture:
     ) -> None:
         self.config = config
         self.run_dir = run_dir
-        self.levels: dict[str, float] = {}
+        self.levels: dict[str, float] = {}  # as they are shown: a meter rests in a pause
+        self.heard: dict[str, float] = {}
         self.seen: Callable[[dict[str, Any]], None] = lambda where: None
         self.recorders = Recorders(
             config, run_dir, on_change=self._recorder_changed, on_event=self._recorder_told
@@ -221,7 +223,10 @@ class Capture:
         if not self._register.is_current(session_id):
             return
         if event.kind == "levels":
-            self.levels = {name: float(level) for name, level in event.data.items()}
+            self.heard = {name: float(level) for name, level in event.data.items()}
+            session = self._register.open(session_id)
+            paused = session is not None and session.state is SessionState.PAUSED
+            self.levels = dict.fromkeys(self.heard, RESTING_DBFS) if paused else self.heard
             self._publish("levels", self.levels)
         elif event.kind == "track":
             self.seen(event.data)

@@ -106,6 +106,30 @@ def recorder_fact(code: str, source: str, detail: str) -> Words:
             f"{name} is silent: the recording has no sound from it.",
             "Is the microphone switched on, and not muted? Check its battery.",
         ),
+        "clipped": Words(
+            "warning",
+            "instructor",
+            f"{name} is too loud: its sound is cut off and distorted.",
+            "Turn its gain down, or hold it farther away.",
+        ),
+        "wrong_size": Words(
+            "warning",
+            "technician",
+            f"The picture of {name} has another size than it should{more}.",
+            f"Check the settings of {name} and of what feeds it.",
+        ),
+        "wrong_rate": Words(
+            "warning",
+            "technician",
+            f"The picture of {name} comes too slowly{more}.",
+            f"Check the light, the settings of {name} and its network.",
+        ),
+        "packets_lost": Words(
+            "warning",
+            "technician",
+            f"A part of what {name} sends gets lost on the way{more}.",
+            f"Check the network to {name}, or take it over TCP.",
+        ),
         "black": Words(
             "warning",
             "instructor",
@@ -226,6 +250,17 @@ def no_room_on_disk(free: float, reserve: float) -> Words:
         f"The disk has {free / 1e9:.1f} GB free and needs {reserve / 1e9:.1f} GB:"
         " classes cannot be recorded.",
         "Call the technician to free space, then press Retry. The room works without recording.",
+    )
+
+
+def short_disk(free: float, need: float, minutes: float) -> Words:
+    """There is less space (bytes) than a class of `minutes` took lately."""
+    return Words(
+        "warning",
+        "technician",
+        f"The disk has {free / 1e9:.1f} GB free; a class of {minutes:.0f} minutes took"
+        f" {need / 1e9:.1f} GB lately.",
+        "Deliver or remove old recordings before it begins: classroomd recordings prune.",
     )
 
 

@@ -81,6 +81,23 @@ class Recorders:
         free = free_bytes(self._config.storage.recordings)
         return health.no_room_on_disk(free, reserve) if free < reserve else None
 
+    def forecast_words(self, minutes: float) -> Words | None:
+        """Whether a class of `minutes` finds room, at the rate of the last recordings; or None."""
+        storage = self._config.storage
+        rates = []
+        for recording in list_recordings(storage.recordings)[:5]:
+            manifest = recording.manifest
+            if manifest.life is Life.RECORDING or (manifest.duration_s or 0) < 60:
+                continue
+            size = sum(int(track.get("bytes", 0)) for track in manifest.tracks.values())
+            size += recording.lecture.stat().st_size if recording.lecture.exists() else 0
+            rates.append(size / (manifest.duration_s or 1))
+        if not rates:
+            return None
+        free, reserve = free_bytes(storage.recordings), storage.reserve_gb * 1e9
+        need = max(rates) * minutes * 60
+        return health.short_disk(free, need, minutes) if reserve <= free < need else None
+
     async def begin(self, session: Session) -> RecorderSupervisor:
         """Make the folder and launch the recorder. ClassroomError says why not."""
         config = self._config

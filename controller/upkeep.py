@@ -62,6 +62,9 @@ class Upkeep:
             self._disk_at = now + DISK_S
             words = await asyncio.to_thread(self._lesson.capture.recorders.disk_words)
             self._alarms.set("disk.reserve", None if self._lesson.register.on else words)
+            minutes = self._config.session.minutes or 90
+            words = await asyncio.to_thread(self._lesson.capture.recorders.forecast_words, minutes)
+            self._alarms.set("disk.next_class", None if self._lesson.register.on else words)
         if now >= self._prune_at and not self._lesson.register.on:
             self._prune_at = now + PRUNE_S
             await self._prune()
@@ -127,7 +130,7 @@ class Upkeep:
         now = asyncio.get_running_loop().time()
         self._paused_since = self._paused_since or now
         self._alarms.set("class.paused", health.long_pause(now - self._paused_since))
-        heard = [name for name, level in self._lesson.capture.levels.items() if level > SPEECH_DBFS]
+        heard = [name for name, level in self._lesson.capture.heard.items() if level > SPEECH_DBFS]
         self._speech = (
             min(2 * SPEECH_TICKS, self._speech + 1) if heard else max(0, self._speech - 1)
         )

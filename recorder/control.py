@@ -90,8 +90,9 @@ class RecorderEvent(BaseModel):
 
     Kinds: `status` (data: a RecorderStatus), `levels` (data: source id → dBFS, about 5 a second),
     `fact` (data: code, source, detail, active: what health.py words as an alarm; codes:
-    `source_lost`, `source_failed`, `no_source`, `silent`, `black`, `frozen`, `disk_low`,
-    `disk_full`, `disk_slow`, `program_lost`, `clock_unsynchronised`), `marker` (data: a Marker).
+    `source_lost`, `source_failed`, `no_source`, `silent`, `clipped`, `black`, `frozen`,
+    `wrong_size`, `wrong_rate`, `packets_lost`, `disk_low`, `disk_full`, `disk_slow`,
+    `program_lost`, `clock_unsynchronised`), `marker` (data: a Marker).
     `track`: source, and where the presenter is: x, y, w, h in shares of the picture, moving.
     """
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 PROGRAM_QUEUE, WATCH_QUEUE = 64 << 20, 4 << 20
 STUCK = 8.0
-_WATCH_FACTS = ("silent", "black", "frozen")
+_WATCH_FACTS = ("silent", "clipped", "black", "frozen")
 
 
 class Class(Protocol):

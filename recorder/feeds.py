@@ -154,6 +154,9 @@ class Feeds:
                 if not sub and owner in self._substreams:
                     return
             if self._paused:
+                # Its level only: somebody may speak and believe that it is recorded.
+                if self._watch is not None and not lane.video:
+                    self._watch.put(feed.encode(packet))
                 return
             message = feed.encode(packet)
             if self._program is not None:

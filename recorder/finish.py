@@ -21,7 +21,7 @@ from recorder.track import Track
 
 log = logging.getLogger(__name__)
 
-SILENT_PROGRAM = 30.0
+SILENT_PROGRAM = 15.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ async def _lecture(recorder: Ending) -> str | None:
 
 
 async def _wait_for_program(recorder: Ending) -> None:
-    """Until it has finished or died, or has said nothing for half a minute."""
+    """Until it has finished or died, or has said nothing for SILENT_PROGRAM seconds."""
     crew = recorder.crew
     loop = asyncio.get_running_loop()
     crew.heard = loop.time()

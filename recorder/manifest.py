@@ -62,7 +62,8 @@ class SourceSpec(BaseModel):
     there are any.
 
     `channel` are the channels of its sound that are heard, counted from 1: one, or one for left
-    and one for right; none means all of them. `clock` is `sender` where the camera's own clock is
+    and one for right; none means all of them. `expect` is the picture that it should
+    deliver, as 1920x1080@25. `clock` is `sender` where the camera's own clock is
     kept by the same NTP as ours. `secret` refers to the credentials (`env:NAME` or
     `file:/path`, holding `user:password`); they are never written to the manifest.
     """
@@ -79,6 +80,7 @@ class SourceSpec(BaseModel):
     secret: str | None = None
     offset_ms: float = 0.0
     clock: Literal["arrival", "sender"] = "arrival"
+    expect: str | None = Field(None, pattern=r"^(\d{2,5}x\d{2,5})?(@\d{1,3}(\.\d+)?)?$")
     channel: Channels = ()
 
 

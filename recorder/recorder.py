@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,11 @@ from recorder.control import (
 )
 from recorder.crew import Crew
 from recorder.disk import DiskGuard
+from recorder.facts import Facts
 from recorder.feeds import Feeds
 from recorder.finish import Outcome, finish
 from recorder.recording import Manifest, Marker, Recording, RecordingError, boottime, class_time
+from recorder.scribe import Scribe
 from recorder.segments import Syncer
 from recorder.server import ControlServer
 from recorder.sources import Source
@@ -72,13 +73,12 @@ class Recorder:
         self._early = children or {}
         self._syncer = Syncer(self._disk_slow)
         self._disk = DiskGuard(self, recording.folder)
-        self._facts: dict[tuple[str, str], str] = {}
+        self._facts = Facts(self.tell)
         self.first_frame_ms: float | None = None
         self._first_frame = asyncio.Event()
-        self._scribe = ThreadPoolExecutor(1, "scribe")
-        self._unwritten: list[Marker] = []
+        self._scribe = Scribe(recording, self._marked)
         self._server = ControlServer(
-            run_dir, recording.id, recording.folder, Commands(self).handle, self._standing_facts
+            run_dir, recording.id, recording.folder, Commands(self).handle, self._facts.standing
         )
         self._fast = self._all_fast()
         self.renders = program  # a lecture is wanted, live or afterwards
@@ -125,7 +125,7 @@ class Recorder:
         self.tell("status", self.status().model_dump(mode="json"))
         await self._server.stop()
         self.crew.stop()
-        self._scribe.shutdown()
+        self._scribe.stop()
         return code
 
     def _spawn(self, coroutine: Any) -> None:
@@ -142,7 +142,7 @@ class Recorder:
         """Takes up what an earlier process left. True when the class had ended already."""
         markers = self.recording.markers()
         if not markers:
-            self._loop.run_in_executor(self._scribe, self._write_marker, "start", 0.0, {})
+            self.mark("start", 0.0)
             return False
         self.restarted = True
         try:
@@ -221,6 +221,8 @@ class Recorder:
             for track in self.tracks.values():
                 track.check()
                 written += track.status.bytes
+                for code, wrong in track.judge.verdicts(track.status.state).items():
+                    self.fact(code, track.id, bool(wrong), wrong)
                 if track.behind > BEHIND:
                     self._disk.slow(f"it is {track.behind:.0f} s behind the sources")
             self.crew.check()
@@ -228,8 +230,7 @@ class Recorder:
             self._judge_sources()
             unkept = "the wall clock is not kept in step by NTP"
             self.fact("clock_unsynchronised", "", not synchronised(), unkept)
-            if self._unwritten:
-                self._loop.run_in_executor(self._scribe, self._write_markers)
+            self._scribe.retry()
             self._dirty.set()
             if self._fast and self.sources and all(s.ended for s in self.sources.values()):
                 self.begin_finish()
@@ -288,20 +289,7 @@ class Recorder:
 
     def fact(self, code: str, source: str, active: bool, detail: str = "") -> None:
         """Tells a fact when it begins or ends to be true."""
-        key = (code, source)
-        if active == (key in self._facts):
-            return
-        if active:
-            self._facts[key] = detail
-        else:
-            del self._facts[key]
-        self.tell("fact", _fact(code, source, detail, active))
-
-    def _standing_facts(self) -> list[RecorderEvent]:
-        return [
-            RecorderEvent(kind="fact", data=_fact(code, source, detail, True))
-            for (code, source), detail in self._facts.items()
-        ]
+        self._facts.set(code, source, active, detail)
 
     def tell(self, kind: Any, data: dict[str, Any]) -> None:
         self._server.tell(RecorderEvent(kind=kind, data=data))
@@ -319,23 +307,10 @@ class Recorder:
 
     def mark(self, kind: str, t: float, **data: Any) -> asyncio.Future[None]:
         """Writes a marker, in order, without holding up the loop."""
-        return self._loop.run_in_executor(self._scribe, self._write_marker, kind, t, data)
+        return self._scribe.mark(kind, t, **data)
 
-    def _write_marker(self, kind: str, t: float, data: dict[str, Any]) -> None:
-        marker = Marker(t=round(t, 6), kind=kind, data=data)
-        self._unwritten.append(marker)
-        self._write_markers()
+    def _marked(self, marker: Marker) -> None:
         self.in_loop(self.tell, "marker", marker.model_dump(mode="json"))
-
-    def _write_markers(self) -> None:
-        """Writes what waits; on a full disk it goes on waiting, in order."""
-        try:
-            while self._unwritten:
-                waiting = self._unwritten[0]
-                self.recording.mark(waiting.kind, waiting.t, **waiting.data)
-                self._unwritten.pop(0)
-        except OSError as error:
-            log.warning("%d markers wait for room: %s", len(self._unwritten), error.strerror)
 
     # ---- commands
 
@@ -403,7 +378,3 @@ class Recorder:
         assert self._exit is not None
         if not self._exit.done():
             self._exit.set_result(0)
-
-
-def _fact(code: str, source: str, detail: str, active: bool) -> dict[str, Any]:
-    return {"code": code, "source": source, "detail": detail, "active": active}

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
+from recorder.judge import Judge
 from recorder.media import MediaStream, Sample, describe
 from recorder.recording import Recording, SourceSpec
 from recorder.segments import Syncer, keep
@@ -64,6 +65,7 @@ class Track:
         self._feeds, self._events = feeds, events
         self._lock = threading.RLock()
         self._paused = self._closed = False
+        self.judge = Judge(spec)
         self._dts: dict[int, int] = {}
         self._heard = time.monotonic()
         self._tape = Tape(
@@ -97,6 +99,7 @@ class Track:
         streams = [keep(stream) for stream in streams]
         with self._lock:
             self.streams = streams
+            self.judge.begin(streams)
             self._dts = {}
             self.status.video = any(stream.media == "video" for stream in streams)
             self.status.audio = any(stream.media == "audio" for stream in streams)
@@ -128,6 +131,7 @@ class Track:
         media = self.streams[sample.stream].media
         self._check_duration(sample)
         self._dts[sample.stream] = sample.dts
+        self.judge.sample(sample)
         self._feeds.sample(self.id, sample)
         with self._lock:
             if self._paused or self._closed:

@@ -40,6 +40,8 @@ SILENT_DBFS, SOUND_DBFS = -60.0, -54.0
 SILENT_AFTER, SOUND_AFTER = 12.0, 0.5
 BLACK_AFTER, PICTURE_AFTER = 5.0, 1.5
 FROZEN_AFTER, MOVING_AFTER = 30.0, 0.0
+CLIPPED_AFTER, CLEAN_AFTER = 1.0, 10.0
+CLIPPED_SHARE, _FULL, _CLIPPED_FOR = 0.05, 0.985, 3.0
 
 _BLACK_LUMA, _BLACK_SPREAD = 40, 14.0
 _STRIDE = 8
@@ -79,6 +81,8 @@ class SoundWatch:
     def __init__(self, info: feed.StreamInfo) -> None:
         self.info = info
         self.silent = Switch(SILENT_AFTER, SOUND_AFTER)
+        self.clipped = Switch(CLIPPED_AFTER, CLEAN_AFTER)
+        self._clipping = 0.0
         self._peak = 0.0
         self._fresh = False
         decoder = av.CodecContext.create(info.codec, "r")
@@ -90,18 +94,29 @@ class SoundWatch:
             decoder.layout = "mono" if info.channels == 1 else "stereo"
         self._decoder = decoder
 
-    def push(self, message: feed.FeedPacket) -> bool:
-        """Takes a packet; True when the fact `silent` changed."""
-        rms = 0.0
+    def push(self, message: feed.FeedPacket, *, judge: bool = True) -> list[str]:
+        """Takes a packet; returns the facts that changed, none where they are not judged."""
+        rms, full = 0.0, False
         for frame in self._decoder.decode(av.Packet(message.data)):
             sound: NDArray[Any] = picked(frame, self.info.pick).to_ndarray()
             scale = 1.0 if sound.dtype.kind == "f" else float(np.iinfo(sound.dtype).max)
+            # Speech touches the ceiling for moments; what is cut off stays there.
+            loud = np.abs(sound.astype(np.float32) / scale) >= _FULL
+            full |= float(loud.mean()) > 0.002
             level = np.sqrt(np.mean(np.square(sound.astype(np.float32) / scale), axis=-1))
             rms = max(rms, float(np.max(level)))
         self._peak, self._fresh = max(self._peak, rms), True
         level_db = dbfs(rms)
+        if not judge:
+            return []
         limit = SOUND_DBFS if self.silent.active else SILENT_DBFS
-        return self.silent.update(level_db < limit, message.pts / 1e6)
+        t = message.pts / 1e6
+        share = min(1.0, max(message.duration, 1) / 1e6 / _CLIPPED_FOR)
+        self._clipping += (full - self._clipping) * share
+        changed = ["silent"] if self.silent.update(level_db < limit, t) else []
+        if self.clipped.update(self._clipping > CLIPPED_SHARE, t):
+            changed.append("clipped")
+        return changed
 
     def level(self) -> float | None:
         """The level since the last call; None when no sound came."""
@@ -232,6 +247,7 @@ class Watch:
         switches = []
         if sound is not None:
             switches.append(("silent", sound.info.source, sound.silent))
+            switches.append(("clipped", sound.info.source, sound.clipped))
         if picture is not None:
             switches.append(("black", picture.info.source, picture.black))
             switches.append(("frozen", picture.info.source, picture.frozen))
@@ -240,13 +256,16 @@ class Watch:
                 self._fact(code, source, False, "")
 
     def _packet(self, message: feed.FeedPacket) -> None:
+        if sound := self._sounds.get(message.index):
+            for code in sound.push(message, judge=not self._paused):
+                silent = code == "silent"
+                detail = f"no sound above {SILENT_DBFS:.0f} dBFS for {SILENT_AFTER:.0f} s"
+                active = (sound.silent if silent else sound.clipped).active
+                self._fact(code, sound.info.source, active, detail if silent else "too loud")
+            return
         if self._paused:
             return
-        if sound := self._sounds.get(message.index):
-            if sound.push(message):
-                detail = f"no sound above {SILENT_DBFS:.0f} dBFS for {SILENT_AFTER:.0f} s"
-                self._fact("silent", sound.info.source, sound.silent.active, detail)
-        elif picture := self._pictures.get(message.index):
+        if picture := self._pictures.get(message.index):
             changed, jpeg = picture.push(message)
             for code in changed:
                 active = (picture.black if code == "black" else picture.frozen).active
@@ -273,6 +292,7 @@ class Watch:
             self._paused = False
             for sound in self._sounds.values():
                 sound.silent.restart()
+                sound.clipped.restart()
             for picture in self._pictures.values():
                 picture.black.restart()
                 picture.frozen.restart()

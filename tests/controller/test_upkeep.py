@@ -12,6 +12,7 @@ import pytest
 from controller import lesson, recorders, upkeep
 from controller.session import now_utc
 from controller.state import Actor, SessionState
+from recorder.recording import create
 
 from .conftest import Room, until
 
@@ -70,7 +71,7 @@ async def test_forgotten_pause_and_speech_nobody_records(
     room = await open_room(sources=[])
     await live(room, teacher)
     await room.classroom.pause(teacher)
-    heard = room.classroom._lesson.capture.levels
+    heard = room.classroom._lesson.capture.heard
     heard["mic"] = -20.0
     await until(lambda: room.alarm("class.speaking"))
     assert "nothing is recorded" in room.alarm("class.speaking").text
@@ -116,3 +117,21 @@ async def test_delivered_recordings_are_pruned_and_others_kept(
     await until(lambda: any((tmp_path / "archive").rglob("lecture.mp4")))
     kept = await asyncio.to_thread(room.classroom.recordings)
     assert [recording.id for recording in kept] == [room.session.recording]
+
+
+async def test_the_disk_for_the_next_class_is_forecast_from_the_last_ones(
+    open_room: OpenRoom, monkeypatch: pytest.MonkeyPatch, quick: None
+) -> None:
+    room = await open_room(sources=[])
+    config = room.classroom.config
+    made = create(config.storage.recordings, session="s", room="r", title="Before", sources=[])
+    made.update(life="ready", duration_s=3600.0, tracks={"front": {"bytes": 3_600_000_000}})
+    reserve = config.storage.reserve_gb * 1e9
+    monkeypatch.setattr(recorders, "free_bytes", lambda folder: reserve + 1e9)
+
+    def told() -> bool:
+        return any(alarm.id == "disk.next_class" for alarm in room.classroom.alarms.alarms())
+
+    await until(told)
+    monkeypatch.setattr(recorders, "free_bytes", lambda folder: reserve + 1e12)
+    await until(lambda: not told())

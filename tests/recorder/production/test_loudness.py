@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recorder.encoders import SAMPLE_RATE as RATE
 from recorder.engines.channels import Choice, Ear, Repair
 from recorder.engines.loudness import AHEAD, Leveller, Limiter, Meter, decibels, peaks
-from recorder.sources.generate import _speech
+from recorder.sources import patterns
 
 Sound = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def ebur128(sound: Sound) -> tuple[float, float]:
 
 
 def speech(seconds: float, gain: float = 1.0) -> Sound:
-    one = _speech()
+    one = patterns.speech()
     long = np.tile(one, int(np.ceil(seconds * RATE / len(one))))[: int(seconds * RATE)]
     return np.stack([long, long]).astype(np.float32) * np.float32(gain)
 

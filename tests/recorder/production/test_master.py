@@ -18,14 +18,14 @@ from recorder.production.master import master, measure
 from recorder.production.measure import check, find_beeps, measure_av_offset
 from recorder.production.timeline import timeline
 from recorder.recording import Recording
-from recorder.sources.generate import _speech
+from recorder.sources import patterns
 
 SECONDS = 14
 Make = Callable[[NDArray[np.float32]], Recording]
 
 
 def speech() -> NDArray[np.float32]:
-    one = _speech()
+    one = patterns.speech()
     return np.tile(one, 2)[None, : SECONDS * RATE].astype(np.float32)
 
 
@@ -115,7 +115,7 @@ def test_silences_are_told_apart_from_pauses_between_words() -> None:
     assert mix.silences(levels, -20.0) == [(10.0, 14.0)]
 
 
-def test_no_hum_is_found_in_speech(microphone_only: Make) -> None:
+def test_no_hum_is_found_inspeech(microphone_only: Make) -> None:
     recording = microphone_only(speech() * np.float32(0.5))
     verdict = mix.judge(recording, timeline(recording), lambda done, total: None)
     assert verdict.hum is None

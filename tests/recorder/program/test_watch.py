@@ -178,3 +178,42 @@ def test_the_child_ends_with_its_feed_and_leaves_no_picture(tmp_path: Path, kit:
     events = [json.loads(line) for line in child.stdout.splitlines()]
     assert any(event["event"] == "levels" for event in events)
     assert not list((tmp_path / "live").glob("*.jpg"))
+
+
+def _loud(watch: Watch, level: float, first: int, packets: int) -> None:
+    """Sound as PCM, whose peaks are cut off at full scale."""
+    for number in range(first, first + packets):
+        t = np.arange(1024) / 48_000
+        wave = np.clip(np.sin(2 * np.pi * 300 * t) * level, -1, 1)
+        data = (wave * 32767).astype("<i2").tobytes()
+        watch.take(feed.FeedPacket(0, number * 21_333, number * 21_333, 21_333, data, True))
+
+
+def test_a_microphone_that_is_too_loud_is_said_and_taken_back(tmp_path: Path) -> None:
+    said: list[tuple[str, dict[str, Any]]] = []
+    watch = Watch(tmp_path / "live", lambda event, data: said.append((event, data)))
+    info = feed.StreamInfo(0, "mic", "microphone", "audio", "pcm_s16le", rate=48000, channels=1)
+    watch.take(info)
+    _loud(watch, 0.9, 0, 300)
+    facts = [data for event, data in said if event == "fact"]
+    assert facts == []
+    _loud(watch, 3.0, 300, 200)
+    facts = [data for event, data in said if event == "fact"]
+    assert [(fact["code"], fact["active"]) for fact in facts] == [("clipped", True)]
+    _loud(watch, 0.3, 500, 1200)
+    facts = [data for event, data in said if event == "fact"]
+    assert [(fact["code"], fact["active"]) for fact in facts][1:] == [("clipped", False)]
+
+
+def test_in_a_pause_levels_are_told_and_nothing_is_judged(tmp_path: Path) -> None:
+    said: list[tuple[str, dict[str, Any]]] = []
+    ticks = iter(range(10_000))
+    watch = Watch(
+        tmp_path / "live", lambda event, data: said.append((event, data)), lambda: next(ticks)
+    )
+    watch.take(
+        feed.StreamInfo(0, "mic", "microphone", "audio", "pcm_s16le", rate=48000, channels=1)
+    )
+    watch.take(feed.Command("pause", {"t": 0.0}))
+    _loud(watch, 3.0, 0, 300)
+    assert {event for event, _ in said} == {"levels"}
