@@ -28,6 +28,7 @@ ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The room's fil
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on the last line.")]
 ROOM = Path("/etc/classroomd/room.toml")
 _LOOK_S = 0.3
+_LONGEST = 160
 _ARROWS = {"out": "→", "in": "←", "note": "·"}
 
 
@@ -98,9 +99,18 @@ def monitor(
 
 
 def _line(entry: Traffic) -> None:
-    data = f"  [dim]{entry.data}[/]" if entry.data else ""
+    data = f"  [dim]{escape(_frame(entry.data))}[/]" if entry.data else ""
     arrow = _ARROWS[entry.direction]
-    out.print(f"{entry.time.astimezone():%H:%M:%S.%f} {arrow} {escape(entry.text)}{data}")
+    time = f"{entry.time.astimezone():%H:%M:%S.%f}"[:-3]
+    out.print(f"{time} {arrow} {escape(entry.text)}{data}", soft_wrap=True)
+
+
+def _frame(digits: str) -> str:
+    """A frame for people: text where it is text, else hex digits; long ones are cut."""
+    raw = bytes.fromhex(digits)
+    text = raw.decode("ascii", "replace").rstrip("\r\n\0")
+    shown = text if len(text) > 2 and text.strip("\r\n").isprintable() else digits
+    return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + " …"
 
 
 def _asked(client: RoomClient, device: str) -> list[Traffic]:
