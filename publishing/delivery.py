@@ -16,6 +16,7 @@ from publishing import record
 from publishing.ahead import Ahead, new_delivery
 from publishing.attempt import Attempts
 from publishing.bandwidth import Throttle
+from publishing.capture_agent import AgentTeller
 from publishing.errors import ErrorKind, TargetError
 from publishing.job import (
     ACTIVE,
@@ -68,6 +69,7 @@ class DeliveryWorker:
             targets,
             lambda name: (self._attempts.throttle, self._attempts.throttles[name]),
         )
+        self._agents = AgentTeller(root, targets)
         self._jobs: dict[str, Job] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -79,10 +81,12 @@ class DeliveryWorker:
             self.adopt(manifest.parent)
         self._scheduler = asyncio.create_task(self._schedule(), name="deliveries")
         self._ahead.start()
+        self._agents.start()
 
     async def stop(self) -> None:
         """Stop where it is; everything goes on from there at the next start."""
         await self._ahead.stop()
+        await self._agents.stop()
         tasks = [*self._running.values()]
         if self._scheduler:
             tasks.append(self._scheduler)

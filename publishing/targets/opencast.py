@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import time
 import uuid
-import xml.etree.ElementTree as ET
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote
-from xml.sax.saxutils import escape
 
 import httpx
 from pydantic import Field
 
-from publishing import multipart
+from publishing import multipart, partial
+from publishing.capture_agent import CaptureAgent, service
 from publishing.http import Url, Web
-from publishing.metadata import Metadata
+from publishing.metadata import Metadata, read_manifest
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.target import (
@@ -33,10 +32,11 @@ from publishing.target import (
     TargetError,
     secret,
 )
+from publishing.targets.opencast_package import archived, catalog, dublin_core, policy, roles
 
 _INGEST = "org.opencastproject.ingest"
 _EVENTS = uuid.UUID("6f0c1f0e-8a0f-4f0b-9a55-1c8e3d0e6b1d")
-_MP = "{http://mediapackage.opencastproject.org}"
+_POLICY = "xacml"
 _WORKING = ("RUNNING", "INSTANTIATED", "PAUSED", "FAILING")
 _INSPECTION_S = 3600.0
 
@@ -45,9 +45,11 @@ class OpencastOptions(Options):
     """`url` is the admin node. The user needs ROLE_CAPTURE_AGENT, and to prove what arrived,
     ROLE_API, ROLE_API_EVENTS_VIEW and read access to the event.
 
-    `send`: the finished lecture, or the single tracks for Opencast's own player. `agent` names
-    this room's capture agent, whose recording state is then kept up to date. A lost answer to
-    ingest is waited for `settle_minutes` before it is ingested again.
+    `send`: the finished lecture, or the single tracks for Opencast's own player, each as one file
+    or (`partial`) as it was recorded, with the times at which its pieces begin: Opencast fills the
+    gaps. `acl`: who may see it by its visibility, by roles of your own, or as the series says.
+    `agent` names this room's capture agent, whose state and recordings are then kept up to date.
+    A lost answer to ingest is waited for `settle_minutes` before it is ingested again.
     """
 
     url: Url
@@ -58,7 +60,8 @@ class OpencastOptions(Options):
     parameters: dict[str, str] = Field(default_factory=dict)
     series: str = ""
     create_series: bool = False
-    send: Literal["lecture", "tracks"] = "lecture"
+    send: Literal["lecture", "tracks", "partial"] = "lecture"
+    acl: dict[str, list[str]] | Literal["visibility", "none"] = "visibility"
     agent: str = ""
     settle_minutes: float = Field(10, ge=0)
     ca_file: str | None = None
@@ -93,7 +96,7 @@ class Opencast(Target):
         notes, event = shipment.notes, self._event(shipment)
         if notes.get("ingesting", 0) + self.options.settle_minutes * 60 > time.time():
             raise TargetError(ErrorKind.WAIT, "Opencast may still be looking through the files.")
-        ingest = await self._service(_INGEST)
+        ingest = await service(self.web, self.options.url, _INGEST)
         series = await self._series(shipment.metadata)
         await self._tell(event, "uploading")
         stamps = {product.name: product.stamp for product in shipment.products}
@@ -101,24 +104,27 @@ class Opencast(Target):
             answer = await self.web.ask("PUT", f"{ingest}/createMediaPackageWithID/{event}")
             form = {
                 "mediaPackage": answer.text,
-                "dublinCore": _dublin_core(shipment.metadata, event, series),
+                "dublinCore": dublin_core(shipment.metadata, event, series),
                 "flavor": "dublincore/episode",
             }
             answer = await self.web.ask("POST", f"{ingest}/addDCCatalog", data=form)
             notes.pop("ingesting", None)
             notes["stamps"], notes["package"], notes["added"] = stamps, answer.text, []
             await shipment.save()
-        for product, flavor, tags in self._tracks(shipment):
+        if self.options.acl != "none" and _POLICY not in notes["added"]:
+            await self._protect(shipment, ingest, event)
+        for product, flavor, tags, start in self._tracks(shipment):
             if product.name not in notes["added"]:
-                await self._add(shipment, ingest, product, flavor, tags)
+                await self._add(shipment, ingest, product, flavor, tags, start)
             shipment.at(product, product.size)
         notes["ingesting"] = time.time()
         await shipment.save()
+        workflow, parameters = self._workflow(shipment)
         form = {
             "mediaPackage": notes["package"],
-            "workflowDefinitionId": self.options.workflow,
+            "workflowDefinitionId": workflow,
             "workflowInstanceId": event,
-            **self.options.parameters,
+            **parameters,
         }
         await self.web.ask("POST", f"{ingest}/ingest", data=form, timeout=_INSPECTION_S)
         await self._tell(event, "upload_finished")
@@ -141,11 +147,12 @@ class Opencast(Target):
         answer = await self.web.ask(
             "GET", f"{self.options.url}/assets/episode/{event}", ok=(200, 404)
         )
-        held = _archived(answer) if answer.status_code == 200 else {}
+        held = archived(answer) if answer.status_code == 200 else {}
         files = []
-        for product, flavor, tags in self._tracks(shipment):
-            checksum, duration = held.get((flavor, tags), (None, None))
-            if checksum is None or checksum != f"md5:{await shipment.digest(product, 'md5')}":
+        for product, flavor, tags, _ in self._tracks(shipment):
+            told_of = held.get((flavor, tags), {})
+            checksum = f"md5:{await shipment.digest(product, 'md5')}"
+            if checksum not in told_of:
                 raise TargetError(
                     ErrorKind.ABSENT,
                     f"{product.name} is not in Opencast's archive as it was sent.",
@@ -154,7 +161,10 @@ class Opencast(Target):
             shipment.at(product, product.size)
             files.append(
                 ArrivedFile(
-                    name=product.name, size=product.size, digest=checksum, duration_s=duration
+                    name=product.name,
+                    size=product.size,
+                    digest=checksum,
+                    duration_s=told_of[checksum],
                 )
             )
         place = f"{self.options.url}/admin-ui/index.html#/events/events?search={event}"
@@ -168,31 +178,54 @@ class Opencast(Target):
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _service(self, kind: str) -> str:
-        """Where a service is now: an object when there is one, a list of several, or ""."""
-        answer = await self.web.ask(
-            "GET", f"{self.options.url}/services/available.json", params={"serviceType": kind}
-        )
-        found = (answer.json().get("services") or {}).get("service", "")
-        for one in found if isinstance(found, list) else [found]:
-            if one and one["active"] and one["online"] and not one["maintenance"]:
-                return f"{one['host'].rstrip('/')}{one['path']}"
-        raise TargetError(
-            ErrorKind.RETRY,
-            "Opencast has no ingest service that is online.",
-            "Check the services in Opencast's admin interface.",
-        )
-
-    async def _add(
-        self, shipment: Shipment, ingest: str, product: Product, flavor: str, tags: str
-    ) -> None:
-        fields = [("flavor", flavor), ("mediaPackage", shipment.notes["package"])]
-        if tags:
-            fields.insert(1, ("tags", tags))
-        form = multipart.body(shipment, fields, "BODY", product)
+    async def _protect(self, shipment: Shipment, ingest: str, event: str) -> None:
+        """The event's own access policy, as an attachment of the media package."""
+        given = self.options.acl if isinstance(self.options.acl, dict) else {}
+        told = policy(event, roles(shipment.metadata, given))
+        # httpx writes the fields before the file, in their order.
         answer = await self.web.ask(
             "POST",
-            f"{ingest}/addTrack",
+            f"{ingest}/addAttachment",
+            data={
+                "flavor": "security/xacml+episode",
+                "mediaPackage": shipment.notes["package"],
+            },
+            files={"BODY": ("xacml.xml", told.encode(), "text/xml")},
+        )
+        shipment.notes["package"] = answer.text
+        shipment.notes["added"].append(_POLICY)
+        await shipment.save()
+
+    def _workflow(self, shipment: Shipment) -> tuple[str, dict[str, str]]:
+        """The workflow and its parameters: as the event was scheduled, else as configured."""
+        _, raw = read_manifest(shipment.folder)
+        scheduled = (raw.get("timetable") or {}).get("properties") or {}
+        prefix = "org.opencastproject.workflow.config."
+        told = {k.removeprefix(prefix): v for k, v in scheduled.items() if k.startswith(prefix)}
+        workflow = scheduled.get("org.opencastproject.workflow.definition")
+        return workflow or self.options.workflow, {**told, **self.options.parameters}
+
+    async def _add(
+        self,
+        shipment: Shipment,
+        ingest: str,
+        product: Product,
+        flavor: str,
+        tags: str,
+        start: int | None,
+    ) -> None:
+        fields = [("flavor", flavor)]
+        if start is not None:
+            fields.append(("startTime", str(start)))
+        if tags:
+            fields.append(("tags", tags))
+        fields.append(("mediaPackage", shipment.notes["package"]))
+        form = multipart.body(
+            shipment, fields, "BODY", product, filename=product.name.replace("/", "-")
+        )
+        answer = await self.web.ask(
+            "POST",
+            f"{ingest}/{'addTrack' if start is None else 'addPartialTrack'}",
             content=form.content,
             headers=form.headers,
             timeout=_INSPECTION_S,
@@ -201,19 +234,24 @@ class Opencast(Target):
         shipment.notes["added"].append(product.name)
         await shipment.save()
 
-    def _tracks(self, shipment: Shipment) -> list[tuple[Product, str, str]]:
-        """What goes up, with Opencast's flavor and tags: (product, flavor, tags)."""
-        tracks = shipment.of(Kind.TRACK) if self.options.send == "tracks" else []
-        chosen: list[tuple[Product, str, str]] = []
+    def _tracks(self, shipment: Shipment) -> list[tuple[Product, str, str, int | None]]:
+        """What goes up: product, Opencast's flavor, tags, and when a partial track begins (ms)."""
+        tracks = shipment.of(Kind.TRACK) if self.options.send != "lecture" else []
+        chosen: list[tuple[Product, str, str, int | None]] = []
         seen: dict[str, int] = {}
+        pieces = partial.pieces(shipment.folder) if self.options.send == "partial" else {}
         for product in tracks:
             kind = "presentation" if product.role == "slides" else "presenter"
             number = seen[kind] = seen.get(kind, -1) + 1
-            chosen.append((product, f"{kind}/source{f'-{number}' if number else ''}", ""))
+            flavor = f"{kind}/source{f'-{number}' if number else ''}"
+            parts = pieces.get(product.source or "", [])
+            chosen += [(piece, f"{flavor}+partial", "", start) for piece, start in parts]
+            if not parts:
+                chosen.append((product, flavor, "", None))
         if not chosen:
-            chosen = [(shipment.lecture, "presenter/source", "")]
+            chosen = [(shipment.lecture, "presenter/source", "", None)]
         return chosen + [
-            (product, "captions/source", f"lang:{product.language}")
+            (product, "captions/source", f"lang:{product.language}", None)
             for product in shipment.of(Kind.CAPTIONS)
         ]
 
@@ -227,71 +265,19 @@ class Opencast(Target):
         )
         if answer.status_code == 404:
             title = metadata.course_title or metadata.course or series
-            catalog = _catalog({"identifier": series, "title": title})
+            told = catalog({"identifier": series, "title": title})
             await self.web.ask(
-                "POST", f"{self.options.url}/series/", data={"series": catalog}, ok=(200, 201, 204)
+                "POST", f"{self.options.url}/series/", data={"series": told}, ok=(200, 201, 204)
             )
         return series
 
     async def _tell(self, event: str, state: str) -> None:
         """The recording's state, as a capture agent tells it; unknown recordings are no error."""
         if self.options.agent:
-            url = f"{self.options.url}/capture-admin/recordings/{event}"
-            await self.web.ask("POST", url, data={"state": state}, ok=(200, 404))
+            agent = CaptureAgent(self.web, self.options.url, self.options.agent)
+            await agent.tell_recording(event, state)
 
     def _event(self, shipment: Shipment) -> str:
         """The scheduled event, or an identifier that is always the same for this recording."""
         about = shipment.metadata
         return about.event or str(uuid.uuid5(_EVENTS, about.recording))
-
-
-def _dublin_core(metadata: Metadata, event: str, series: str) -> str:
-    end = metadata.ended.strftime("%Y-%m-%dT%H:%M:%SZ")
-    start = metadata.started.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _catalog(
-        {
-            "identifier": event,
-            "title": metadata.title,
-            "creator": metadata.lecturer,
-            "created": start,
-            "temporal": f"start={start}; end={end}; scheme=W3C-DTF;",
-            "spatial": metadata.room,
-            "language": metadata.language,
-            "license": metadata.licence,
-            "description": metadata.text(),
-            "accessRights": metadata.visibility.value,
-            "isPartOf": series,
-        }
-    )
-
-
-def _catalog(terms: dict[str, str | None]) -> str:
-    lines = "".join(
-        f"<dcterms:{name}>{escape(value)}</dcterms:{name}>"
-        for name, value in terms.items()
-        if value
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        '<dublincore xmlns="http://www.opencastproject.org/xsd/1.0/dublincore/"'
-        f' xmlns:dcterms="http://purl.org/dc/terms/">{lines}</dublincore>'
-    )
-
-
-def _archived(answer: httpx.Response) -> dict[tuple[str, str], tuple[str, float | None]]:
-    """(flavor, language tag) → (`algorithm:hex`, seconds) of each track in the archive."""
-    try:
-        package = ET.fromstring(answer.content)  # noqa: S314 - expat guards against expansion
-    except ET.ParseError as error:
-        raise TargetError(ErrorKind.RETRY, "Opencast's media package cannot be read.") from error
-    held = {}
-    for track in package.iter(f"{_MP}track"):
-        checksum = track.find(f"{_MP}checksum")
-        duration = track.findtext(f"{_MP}duration") or ""
-        tags = [tag.text or "" for tag in track.iter(f"{_MP}tag")]
-        tag = next((one for one in tags if one.startswith("lang:")), "")
-        if checksum is not None:
-            digest = f"{checksum.get('type')}:{(checksum.text or '').lower()}"
-            seconds = int(duration) / 1000 if duration.isdigit() else None
-            held[track.get("type", ""), tag] = (digest, seconds)
-    return held

@@ -18,14 +18,26 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from fake_server import Answer, Fake, Request
 from fault_proxy import Fault, FaultProxy
 from publishing_contract import FAST, HttpTargetContract, Site, deliver
 
+from publishing.capture_agent import STATES, AgentTeller, CaptureAgent
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
+from publishing.targets import create
+from recorder import encoders
+from recorder.media import MediaStream, Sample
+from recorder.recording import Life, Recording
+from recorder.segments import SegmentWriter, Syncer
 
+SERVICES = {
+    "org.opencastproject.ingest": "/ingest",
+    "org.opencastproject.capture.admin": "/capture-admin",
+    "org.opencastproject.scheduler": "/recordings",
+}
 NS = "http://mediapackage.opencastproject.org"
 XML = {"content-type": "text/xml"}
 DC = "{http://purl.org/dc/terms/}"
@@ -39,6 +51,8 @@ class FakeOpencast(Fake):
         self.events: dict[str, dict[str, Any]] = {}
         self.series: dict[str, str] = {}
         self.states: list[tuple[str, str]] = []
+        self.agent: list[tuple[str, str]] = []
+        self.calendars: list[str] = []
         self.services: Any = None
         self.polls = 0
         self.workflow_ends = "SUCCEEDED"
@@ -52,17 +66,33 @@ class FakeOpencast(Fake):
             return Answer(401)
         verb = f"{request.method} {request.path}"
         if verb == "GET /services/available.json":
-            assert request.query == {"serviceType": "org.opencastproject.ingest"}
+            path = SERVICES[request.query["serviceType"]]
             one = {"active": True, "online": True, "maintenance": False, "host": self.base,
-                   "path": "/ingest"}  # fmt: skip
+                   "path": path}  # fmt: skip
+            if path != "/ingest":
+                return Answer(200, {"services": {"service": one}})
             found = one if self.services is None else self.services
             return Answer(200, {"services": {"service": found} if found else ""})
         if made := re.fullmatch(r"PUT /ingest/createMediaPackageWithID/([\w-]+)", verb):
             return Answer(200, _package(made[1]), XML)
         if verb == "POST /ingest/addDCCatalog":
             return self._catalog(request.form)
-        if verb == "POST /ingest/addTrack":
-            return self._track(request)
+        if verb in ("POST /ingest/addTrack", "POST /ingest/addPartialTrack"):
+            return self._track(request, partial=verb.endswith("PartialTrack"))
+        if verb == "POST /ingest/addAttachment":
+            return self._attachment(request)
+        if verb == "GET /recordings/calendars":
+            self.calendars.append(request.headers.get("if-none-match", ""))
+            if self.calendars[-1] == '"1"':
+                return Answer(304)
+            return Answer(200, b"BEGIN:VCALENDAR", {"etag": '"1"', "content-type": "text/calendar"})
+        if found := re.fullmatch(r"POST /capture-admin/agents/([\w-]+)(/configuration)?", verb):
+            if found[2] and "capture.device.names" not in request.form["configuration"]:
+                return self.refuse("a configuration without inputs")
+            if not found[2] and request.form["state"] not in STATES:
+                return self.refuse(f"unknown state {request.form['state']}")
+            self.agent.append((found[1], request.form.get("state", "configured")))
+            return Answer(200)
         if verb == "POST /ingest/ingest":
             return self._ingest(request.form)
         if found := re.fullmatch(r"(GET|DELETE) /api/events/([\w-]+)", verb):
@@ -95,7 +125,23 @@ class FakeOpencast(Fake):
         entry.text = form["dublinCore"]
         return Answer(200, ET.tostring(package), XML)
 
-    def _track(self, request: Request) -> Answer:
+    def _attachment(self, request: Request) -> Answer:
+        fields: dict[str, str] = {}
+        for part in request.parts():
+            if part.filename is None:
+                fields[part.name] = part.text
+                continue
+            if "flavor" not in fields or "mediaPackage" not in fields:
+                return self.refuse("the attachment came before flavor and mediaPackage")
+            package = ET.fromstring(fields["mediaPackage"])
+            where = package.find(f"{{{NS}}}attachments")
+            assert where is not None
+            entry = ET.SubElement(where, f"{{{NS}}}attachment", type=fields["flavor"])
+            entry.text = part.text
+            return Answer(200, ET.tostring(package), XML)
+        return self.refuse("addAttachment without a file")
+
+    def _track(self, request: Request, *, partial: bool) -> Answer:
         fields: dict[str, str] = {}
         for part in request.parts():
             if part.filename is None:
@@ -112,7 +158,13 @@ class FakeOpencast(Fake):
             self.files[key] = part.data
             media = package.find(f"{{{NS}}}media")
             assert media is not None
+            if partial != ("startTime" in fields) or partial != fields["flavor"].endswith(
+                "+partial"
+            ):
+                return self.refuse(f"{fields['flavor']} with startTime {fields.get('startTime')}")
             track = ET.SubElement(media, f"{{{NS}}}track", type=fields["flavor"])
+            if partial:
+                track.set("start", str(int(fields["startTime"])))
             tags = ET.SubElement(track, f"{{{NS}}}tags")
             for tag in filter(None, fields.get("tags", "").split(",")):
                 ET.SubElement(tags, f"{{{NS}}}tag").text = tag
@@ -192,6 +244,25 @@ class OpencastSite(Site):
                 self.fake.files[key] = data[:-1] + b"?"
 
 
+@pytest.fixture
+def build() -> Any:
+    """Writes a segment as the recorder does, whose sound begins at a class second."""
+
+    def make(path: Path, start: float) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        encoder = encoders.open_sound(1)
+        syncer = Syncer()
+        stream = MediaStream("audio", "aac", encoder.extradata or b"", rate=48000, channels=1)
+        writer = SegmentWriter(path, [stream], syncer)
+        for number in range(20):
+            at = round((start + number * 1024 / 48000) * 1e6)
+            writer.write(Sample(0, at, at, 21333, True, av.Packet(os.urandom(50))))
+        writer.close()
+        syncer.stop()
+
+    return make
+
+
 class TestOpencast(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[OpencastSite]:
@@ -235,6 +306,85 @@ class TestOpencast(HttpTargetContract):
         (event,) = site.fake.events.values()
         flavors = [t.get("type") for t in event["package"].iter(f"{{{NS}}}track")]
         assert flavors == ["presenter/source", "presentation/source", "captions/source"]
+
+    async def test_partial_tracks_begin_where_the_class_has_them(
+        self, site: OpencastSite, folder: Path, build: Any
+    ) -> None:
+        for number, start in ((1, 0.0), (2, 12.5)):
+            build(folder / f"tracks/cam/{number:06}.mp4", start)
+        config = site.config(send="partial")
+        status = await deliver(folder, config)
+        assert status.state == "verified", status.detail
+        (event,) = site.fake.events.values()
+        tracks = [(t.get("type"), t.get("start")) for t in event["package"].iter(f"{{{NS}}}track")]
+        assert tracks == [
+            ("presenter/source+partial", "0"),
+            ("presenter/source+partial", "12500"),
+            ("presentation/source", None),
+            ("captions/source", None),
+        ]
+        # What was cut out of the lecture would still be in the files as recorded.
+        Recording.open(folder).mark("cut", 1.0, **{"from": 1.0, "to": 2.0})
+        await self.fresh(site, folder)
+        assert (await deliver(folder, config)).state == "verified"
+        (event,) = site.fake.events.values()
+        flavors = [t.get("type") for t in event["package"].iter(f"{{{NS}}}track")]
+        assert flavors == ["presenter/source", "presentation/source", "captions/source"]
+
+    @pytest.mark.parametrize(
+        ("words", "more", "permits"),
+        [
+            ({}, {}, {("math-101_Learner", "read"), ("math-101_Instructor", "read"),
+                      ("math-101_Instructor", "write")}),
+            ({"visibility": "public"}, {}, {("ROLE_ANONYMOUS", "read")}),
+            ({"visibility": "private"}, {}, set()),
+            ({}, {"acl": {"{course}_TA": ["read"]}}, {("math-101_TA", "read")}),
+        ],
+    )  # fmt: skip
+    async def test_who_may_see_it_goes_along(
+        self, site: OpencastSite, make_recording: Any, words: Any, more: Any, permits: Any
+    ) -> None:
+        assert (await deliver(make_recording(**words), site.config(**more))).state == "verified"
+        ((name, event),) = site.fake.events.items()
+        attachment = event["package"].find(f".//{{{NS}}}attachment")
+        assert attachment.get("type") == "security/xacml+episode"
+        told = ET.fromstring(attachment.text)
+        x = "{urn:oasis:names:tc:xacml:2.0:policy:schema:os}"
+        values = [
+            [v.text for v in rule.iter(f"{x}AttributeValue")] for rule in told.iter(f"{x}Rule")
+        ]
+        assert {(role, action) for action, role in filter(None, values)} == permits
+        assert told.get("PolicyId") == name
+        assert list(told.iter(f"{x}Rule"))[-1].get("Effect") == "Deny"
+
+    async def test_the_workflow_is_the_scheduled_ones(
+        self, site: OpencastSite, make_recording: Any
+    ) -> None:
+        prefix = "org.opencastproject.workflow."
+        properties = {f"{prefix}definition": "fast", f"{prefix}config.publish": "no"}
+        folder = make_recording(event="e1", timetable={"properties": properties})
+        assert (await deliver(folder, site.config())).state == "verified"
+        form = site.fake.events["e1"]["form"]
+        assert (form["workflowDefinitionId"], form["publish"]) == ("fast", "no")
+
+    async def test_the_agent_says_what_it_does(
+        self, site: OpencastSite, make_recording: Any
+    ) -> None:
+        folder = make_recording(event="e1", life=Life.RECORDING)
+        config = site.config(agent="r101")
+        teller = AgentTeller(folder.parent, [config])
+        news, inputs = teller.look()
+        assert (news, inputs) == ({"e1": "capturing"}, ["cam", "slides"])
+        await teller.tell(config, "capturing", inputs, news)
+        Recording.open(folder).update(life=Life.READY)
+        assert teller.look()[0] == {"e1": "capture_finished"}
+        assert site.fake.agent == [("r101", "capturing"), ("r101", "configured")]
+        assert site.fake.states == [("e1", "capturing")]
+        async with create(config) as target:
+            agent = CaptureAgent(target.web, site.proxy.url, "r101")  # type: ignore[attr-defined]
+            assert [await agent.calendar(), await agent.calendar()] == ["BEGIN:VCALENDAR"] * 2
+        assert site.fake.calendars == ["", '"1"']
+        assert site.fake.refusals == []
 
     async def test_a_scheduled_event_keeps_its_identifier(
         self, site: OpencastSite, make_recording: Any
