@@ -31,6 +31,7 @@ INPUTS = (
     "board.html",
     "live.html",
     "tablets.html",
+    "analytics.html",
     "share.html",
     "package.json",
     "package-lock.json",

@@ -19,7 +19,8 @@ from classroomd.server import ServerError, WebServer, listen
 from controller.broadcast import Broadcast
 from controller.broker import BrokerError, Login, ManagedBroker
 from controller.classroom import Classroom
-from controller.config import RoomConfig, SecretError, resolve_secret
+from controller.config import ConfigError, RoomConfig, SecretError, load, resolve_secret
+from controller.device_hours import DeviceHours
 from controller.doors.mqtt import MqttDoor, will
 from controller.doors.osc import OscDoor, OscError
 from controller.journal import Journal, JournalError
@@ -184,6 +185,9 @@ class Daemon:
         self.classroom.delivery_changed(status)
 
     async def _connect_broker(self) -> MqttLink | None:
+        hours = DeviceHours(self._classroom)
+        await hours.start()
+        keep.push_async_callback(hours.stop)
         mqtt = self.config.mqtt
         if mqtt.mode == "off":
             return None

@@ -23,6 +23,7 @@ from controller.tablets import Tablets
 from dashboard import metrics, problems
 from dashboard import pages as built_pages
 from dashboard.api import (
+    analytics,
     calls,
     deliveries,
     devices,
@@ -152,6 +153,7 @@ def create_app(
     app.add_middleware(_Shield)
     problems.install(app)
     for part in (
+        analytics,
         login,
         view,
         session,

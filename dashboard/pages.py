@@ -22,6 +22,7 @@ PAGES = {
     "/board": "board.html",
     "/live": "live.html",
     "/tablets": "tablets.html",
+    "/analytics": "analytics.html",
     "/share": "share.html",
 }
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")

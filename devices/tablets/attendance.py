@@ -45,7 +45,7 @@ def attendance_csv(stays: Sequence[Stay], end: int) -> str:
         rows.append(
             [own[-1].label, seat, _utc(own[0].joined), _utc(last), round(seconds / 60, 1), len(own)]
         )
-    return _csv(["name", "seat", "joined", "left", "minutes", "stays"], rows)
+    return csv_text(["name", "seat", "joined", "left", "minutes", "stays"], rows)
 
 
 def answers_csv(
@@ -69,7 +69,7 @@ def answers_csv(
             ]
         )
     head = ["question", "name", "seat", "answer", "state", "right", "revision", "received"]
-    return _csv(head, rows)
+    return csv_text(head, rows)
 
 
 def is_right(question: Question, value: Any) -> bool | None:
@@ -197,7 +197,8 @@ def _utc(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as CSV; no cell starts a formula."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(head)

@@ -26,6 +26,7 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/tablet"): "everyone",
     ("GET", "/board"): "everyone",
     ("GET", "/tablets"): "everyone",
+    ("GET", "/analytics"): "everyone",
     ("GET", "/live"): "everyone",
     ("GET", "/share"): "everyone",
     ("GET", "/tablet-sw.js"): "everyone",
@@ -165,6 +166,13 @@ def _address(route: DeclaredRoute) -> str:
 def test_every_route_is_in_the_matrix(app: FastAPI) -> None:
     assert {(route.method, route.path): route.role for route in declared_routes(app)} == MATRIX
 
+    ("GET", "/api/v1/analytics"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/analytics/rules"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/analytics/sessions.csv"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/analytics/sessions/{session}"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/analytics/sessions/{session}/{table}.csv"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/analytics/devices"): AccessRole.TECHNICIAN,
+    ("GET", "/api/v1/analytics/devices.csv"): AccessRole.TECHNICIAN,
 
 def test_a_route_without_a_role_stops_the_application(
     room: Any, auth: Any, monkeypatch: pytest.MonkeyPatch

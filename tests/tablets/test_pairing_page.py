@@ -110,7 +110,7 @@ async def test_the_page_can_be_used_by_everyone(here: Room, tablets: Any, langua
     )
 
 
-@pytest.mark.parametrize("part", ["pairing"])
+@pytest.mark.parametrize("part", ["pairing", "analytics"])
 def test_every_text_is_there_in_every_language(part: str) -> None:
     texts = Path(pages.__file__).parent / "web" / "src" / part / "texts"
     english = json.loads((texts / "en.json").read_text("utf-8"))

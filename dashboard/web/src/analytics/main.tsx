@@ -1,0 +1,213 @@
+// Analytics: classes in numbers for those who teach, devices in hours for technicians.
+
+import "../style/tokens.css";
+import "../style/base.css";
+import "../style/recordings.css";
+import "./analytics.css";
+import { effect, signal } from "@preact/signals";
+import { render } from "preact";
+import { useEffect } from "preact/hooks";
+import { day, firstLanguage, speak, t as shared } from "../i18n";
+import { connect, me } from "../room/store";
+import { Announcer, Button } from "../ui/button";
+import { Icon } from "../ui/icons";
+import { LanguageChoice } from "../ui/language";
+import { changeLook } from "../ui/look";
+import { Login } from "../panel/login";
+import { Class } from "./class";
+import { course, courses, days, detail, look, number, open, overview, problem, query, type Session } from "./figures";
+import { Devices } from "./devices";
+import { Columns, Csv } from "./plots";
+import { t } from "./texts";
+
+const SPANS = [7, 30, 90, 365];
+const TEACH = new Set(["instructor", "technician", "admin"]);
+const KEEP = new Set(["technician", "admin"]);
+const chosen = signal(new URLSearchParams(location.search).get("session"));
+
+export function choose(session: string | null): void {
+  const address = new URL(location.href);
+  if (session === null) address.searchParams.delete("session");
+  else address.searchParams.set("session", session);
+  history.pushState(null, "", address);
+  chosen.value = session;
+}
+
+function Page() {
+  const role = me.value?.role;
+  const inClass = chosen.value !== null;
+  return (
+    <div class="shell">
+      <header class="topbar">
+        {inClass ? (
+          <Button local kind="quiet" icon="back" act={() => choose(null)}>
+            {t("title")}
+          </Button>
+        ) : (
+          <a class="button quiet" href="/">
+            <Icon name="back" />
+            <span class="button-text">{shared("recordings.panel")}</span>
+          </a>
+        )}
+        <span class="topbar-room">
+          <bdi>{me.value?.room_name}</bdi>
+        </span>
+        <LanguageChoice />
+        <Button local kind="quiet" icon="theme" label={shared("action.theme")} act={changeLook}>
+          {""}
+        </Button>
+      </header>
+      {me.value === null ? (
+        <main class="waiting" aria-busy="true" />
+      ) : role == null || !TEACH.has(role) ? (
+        <Login />
+      ) : (
+        <main class="analytics">
+          <p class={problem.value ? "alarm is-problem" : "unseen"} role="alert">
+            {problem}
+          </p>
+          {chosen.value !== null ? <Chosen id={chosen.value} /> : <All keeps={KEEP.has(role)} />}
+        </main>
+      )}
+      <Announcer />
+    </div>
+  );
+}
+
+function Chosen({ id }: { id: string }) {
+  useEffect(() => {
+    detail.value = null;
+    void open(id);
+  }, [id]);
+  return detail.value ? <Class detail={detail.value} /> : <p aria-busy={problem.value === ""} />;
+}
+
+function All({ keeps }: { keeps: boolean }) {
+  useEffect(() => void look(keeps), [days.value, course.value]);
+  const found = overview.value;
+  const zone = me.value?.timezone ?? "UTC";
+  if (found === null) return <p aria-busy={problem.value === ""} />;
+  const held = found.sessions;
+  const sum = (of: (one: Session) => number) =>
+    held.reduce((total, one) => total + of(one), 0);
+  const tiles: [string, string][] = [
+    [t("sessions"), number(found.sessions.length)],
+    [t("hours"), number(sum((one) => one.minutes) / 60, 1)],
+    [t("seats"), number(sum((one) => one.seats))],
+    [t("polls"), number(sum((one) => one.polls))],
+    [t("watched"), number(sum((one) => one.watched_minutes) / 60, 1)],
+  ];
+  return (
+    <>
+      <header class="analytics-head">
+        <h1>{t("title")}</h1>
+        <label class="field">
+          <span>{t("span")}</span>
+          <select
+            value={String(days.value)}
+            onChange={(event) => (days.value = Number(event.currentTarget.value))}
+          >
+            {SPANS.map((one) => (
+              <option key={one} value={one}>
+                {t("days", { n: one })}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="field">
+          <span>{t("course")}</span>
+          <select
+            value={course.value}
+            onChange={(event) => (course.value = event.currentTarget.value)}
+          >
+            <option value="">{t("course.all")}</option>
+            {courses.value.map((one) => (
+              <option key={one} value={one}>
+                {one}
+              </option>
+            ))}
+          </select>
+        </label>
+      </header>
+      <dl class="tiles">
+        {tiles.map(([name, value]) => (
+          <div key={name} class="card tile">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <Columns
+        title={t("byday")}
+        heads={[t("day"), t("minutes")]}
+        bars={found.by_day.map((one) => ({
+          label: day(new Date(`${one.day}T12:00:00Z`), "UTC", "medium"),
+          value: one.minutes,
+          said: t("day.said", { minutes: number(one.minutes), n: one.sessions }),
+        }))}
+      />
+      <section class="card plot">
+        <header class="plot-head">
+          <h2>{t("sessions")}</h2>
+          {found.sessions.length > 0 && <Csv href={`sessions.csv${query()}`} of={t("sessions")} />}
+        </header>
+        {found.sessions.length === 0 ? (
+          <p class="empty">{t("none")}</p>
+        ) : (
+          <div class="scroll" tabIndex={0} role="region" aria-label={t("sessions")}>
+            <table>
+              <thead>
+                <tr>
+                  {[t("class"), t("day"), t("minutes"), t("seats"), t("polls"), t("lost"), t("watched.minutes")].map(
+                    (head) => (
+                      <th key={head} scope="col">
+                        {head}
+                      </th>
+                    ),
+                  )}
+                </tr>
+              </thead>
+              <tbody>
+                {found.sessions.map((one) => (
+                  <tr key={one.id} data-session={one.id}>
+                    <th scope="row">
+                      <button type="button" class="opens" onClick={() => choose(one.id)}>
+                        <bdi>{one.title}</bdi>
+                      </button>{" "}
+                      {one.course !== null && <bdi class="course">{one.course}</bdi>}
+                    </th>
+                    <td>{day(new Date(one.started), zone, "medium")}</td>
+                    <td>{number(one.minutes)}</td>
+                    <td>{number(one.seats)}</td>
+                    <td>{number(one.polls)}</td>
+                    <td>{number(one.lost)}</td>
+                    <td>{number(one.watched_minutes)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
+        )}
+      </section>
+      {keeps && <Devices />}
+    </>
+  );
+}
+
+addEventListener("popstate", () => {
+  chosen.value = new URLSearchParams(location.search).get("session");
+});
+
+let spoken = false;
+effect(() => {
+  const told = me.value;
+  if (told === null) return;
+  document.title = `${t("title")} · ${told.room_name}`;
+  if (spoken) return;
+  spoken = true;
+  void speak(firstLanguage(told.languages, navigator.languages), false);
+});
+
+const page = document.getElementById("page");
+if (page !== null) render(<Page />, page);
+void connect();
