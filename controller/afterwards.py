@@ -14,7 +14,8 @@ from controller.production import Production
 from controller.register import DAEMON
 from controller.state import RecordingView
 from controller.views import recording_view
-from recorder.recording import Recording, RecordingError
+from recorder import cartridge
+from recorder.recording import Recording, RecordingError, find
 
 _SETTLED = {"verified", "failed", "held", "withdrawn"}
 
@@ -30,6 +31,7 @@ class Afterwards:
         self._publish = publish
         self.production = Production(lesson.config, self, lesson.register.alarms)
         outbox.waits = self.production.take
+        outbox.arrived = self.arrived
 
     def class_on(self) -> bool:
         """A class is on, or its lecture is just being finished."""
@@ -51,6 +53,16 @@ class Afterwards:
         recording = folder.rpartition("_")[2]
         mine = [one for one in self._outbox.views() if one.recording == recording]
         return all(one.state in _SETTLED for one in mine)
+
+    def arrived(self, recording: str, place: str) -> None:
+        """A delivery can be seen somewhere: course platforms get a link to it."""
+
+        def link() -> None:
+            with suppress(RecordingError):
+                cartridge.write(find(self._lesson.config.storage.recordings, recording), place)
+
+        if cartridge.is_link(place):
+            self._lesson.register.in_background(asyncio.to_thread(link), "link")
 
     def told(self, folder: Path) -> None:
         """The recording's view has changed."""

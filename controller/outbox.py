@@ -24,6 +24,7 @@ class Outbox:
     """The deliveries as the doors see them; `targets` are those of room.toml.
 
     `waits` is asked for each recording that is finished: True when it is submitted later.
+    `arrived` is told a recording's id and where one of its deliveries can be seen.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Outbox:
         self._targets = targets
         self._alarms = alarms
         self.waits: Callable[[Path], bool] = lambda folder: False
+        self.arrived: Callable[[str, str], None] = lambda recording, place: None
 
     def views(self) -> list[DeliveryView]:
         """Every delivery that is known."""
@@ -42,6 +44,8 @@ class Outbox:
         """A delivery has changed: keep its alarm right and say how it is shown."""
         shown = view(status)
         self._alarms.set(f"delivery.{shown.id}", health.delivery(shown), shown.recording)
+        if shown.state == "verified" and shown.receipt:
+            self.arrived(shown.recording, str(shown.receipt.get("place", "")))
         return shown
 
     def hand_over(self, folder: Path) -> None:

@@ -1,13 +1,12 @@
-"""One zip for offline use, which is a SCORM 1.2 package too, and a Common Cartridge web link.
+"""One zip for offline use, which is a SCORM 1.2 package too.
 
-SCORM 1.2 Content Aggregation Model (imsmanifest.xml, cmi.core.lesson_status); IMS Common
-Cartridge 1.3 (imswl_xmlv1p3).
+SCORM 1.2 Content Aggregation Model (imsmanifest.xml, cmi.core.lesson_status).
 """
 
 from __future__ import annotations
 
+import base64
 import html
-import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,31 +32,8 @@ _SCORM = """<?xml version="1.0" encoding="UTF-8"?>
 </manifest>
 """
 
-_CARTRIDGE = """<?xml version="1.0" encoding="UTF-8"?>
-<manifest identifier={id} xmlns="http://www.imsglobal.org/xsd/imsccv1p3/imscp_v1p1"
-  xmlns:lomimscc="http://ltsc.ieee.org/xsd/imsccv1p3/LOM/manifest">
-  <metadata><schema>IMS Common Cartridge</schema><schemaversion>1.3.0</schemaversion>
-    <lomimscc:lom><lomimscc:general><lomimscc:title><lomimscc:string>{title}</lomimscc:string>
-    </lomimscc:title></lomimscc:general></lomimscc:lom></metadata>
-  <organizations><organization identifier="lectures" structure="rooted-hierarchy">
-    <item identifier="root"><item identifier="lecture" identifierref="link">
-      <title>{title}</title></item></item>
-  </organization></organizations>
-  <resources>
-    <resource identifier="link" type="imswl_xmlv1p3"><file href="link.xml"/></resource>
-  </resources>
-</manifest>
-"""
-
-_LINK = """<?xml version="1.0" encoding="UTF-8"?>
-<webLink xmlns="http://www.imsglobal.org/xsd/imsccv1p3/imswl_v1p3">
-  <title>{title}</title>
-  <url href={url} target="_blank"/>
-</webLink>
-"""
-
 _PAGE = """<!doctype html>
-<html lang={language}>
+<html lang={language} dir="{direction}">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
@@ -74,6 +50,7 @@ img {{ width: 100%; }}
 <h1>{title}</h1>
 <p>{about}</p>
 <video controls preload="metadata" src="lecture.mp4" poster="poster.jpg">{tracks}</video>
+{texts}
 <ol>{slides}</ol>
 <script>
 const video = document.querySelector("video");
@@ -98,27 +75,40 @@ if (api) {{
 """
 
 
+_RIGHT_TO_LEFT = frozenset(("ar", "dv", "fa", "he", "ku", "ps", "sd", "ur", "yi"))
+
+
 def _page(recording: Recording, slides: Sequence[Slide], names: Sequence[str]) -> str:
     manifest = recording.manifest
-    tracks = []
+    tracks: list[str] = []
     for name in names:
-        kind = "chapters" if name == "chapters.vtt" else "captions"
-        if name.endswith(".vtt"):
-            language = name.split(".")[1] if kind == "captions" else manifest.language or "en"
-            tracks.append(f'<track kind="{kind}" src="{name}" srclang="{html.escape(language)}">')
+        if name.startswith("captions.") and name.endswith(".vtt"):
+            language = name.split(".")[1]
+            first = " default" if not tracks else ""
+            # In the page itself: a browser reads no captions beside a page that is a file.
+            words = base64.b64encode((recording.products / name).read_bytes()).decode()
+            tracks.append(
+                f'<track kind="captions" srclang={quoteattr(language)} '
+                f'label={quoteattr(language)}{first} src="data:text/vtt;base64,{words}">'
+            )
+    texts = [f'<a href="{name}">{html.escape(name)}</a>' for name in names if name.endswith(".txt")]
     shown = []
     for slide in slides:
         picture = f'<img src="{slide.picture}" alt="" loading="lazy">' if slide.picture else ""
         minutes, seconds = divmod(int(slide.time), 60)
-        label = f"{minutes}:{seconds:02d} {html.escape(slide.title)}"
+        stamp = f'<bdi dir="ltr">{minutes}:{seconds:02d}</bdi>'
+        label = f"{stamp} <bdi>{html.escape(slide.title or f'{slide.number}')}</bdi>"
         shown.append(f'<li><button data-time="{slide.time}">{picture}{label}</button></li>')
+    language = manifest.language or "en"
     about = [manifest.course, manifest.lecturer, f"{manifest.started:%Y-%m-%d}"]
     return _PAGE.format(
-        language=quoteattr(manifest.language or "en"),
+        language=quoteattr(language),
+        direction="rtl" if language.partition("-")[0] in _RIGHT_TO_LEFT else "ltr",
         title=html.escape(manifest.title),
         about=html.escape(" · ".join(part for part in about if part)),
         tracks="".join(tracks),
         slides="".join(shown),
+        texts=f"<p>{' · '.join(texts)}</p>" if texts else "",
     )
 
 
@@ -151,24 +141,3 @@ def offline(recording: Recording, slides: Sequence[Slide], path: Path) -> bool:
                 products / name, name, zipfile.ZIP_STORED if still else zipfile.ZIP_DEFLATED
             )
     return True
-
-
-def cartridge(recording: Recording, url: str, path: Path) -> None:
-    """A Common Cartridge that holds one link: to where the lecture was published."""
-    title = escape(recording.manifest.title)
-    manifest = _CARTRIDGE.format(id=quoteattr(f"lecture-{recording.id}"), title=title)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("imsmanifest.xml", manifest)
-        archive.writestr("link.xml", _LINK.format(title=title, url=quoteattr(url)))
-
-
-def published_at(recording: Recording) -> str | None:
-    """Where a delivery says that the lecture can be seen."""
-    for path in sorted(recording.deliveries.glob("*.json")):
-        try:
-            url = json.loads(path.read_bytes()).get("url")
-        except (OSError, ValueError, AttributeError):
-            continue
-        if isinstance(url, str) and url.startswith(("https://", "http://")):
-            return url
-    return None

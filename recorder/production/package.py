@@ -19,7 +19,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.stream import Stream
 
-from recorder import segments
+from recorder import cartridge, segments
 from recorder.engines.chapters import Chapter
 from recorder.production import archive, camerawork, small
 from recorder.production import slides as found
@@ -80,10 +80,8 @@ def package(recording: Recording, *, whole: bool = False) -> list[Path]:
         make("sprites.jpg", lambda path: _sprites(lecture.path, path, products / "sprites.vtt"))
         made.append(products / "sprites.vtt")
         make("offline.zip", lambda path: archive.offline(recording, slides, path), again=True)
-        url = archive.published_at(recording)
-        if url:
-            link = url
-            make("link.imscc", lambda path: archive.cartridge(recording, link, path), again=True)
+        if url := cartridge.published_at(recording):
+            made.append(cartridge.write(recording, url))
     return made
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import av
 
 from recorder import production_state, segments
+from recorder.cartridge import published_at
 from recorder.production import captions, drafts, mix, slides
 from recorder.production.finish import finish
 from recorder.production.master import master
@@ -260,17 +261,11 @@ def _key(recording: Recording, step: str, settings: Settings) -> str:
             analysis,
             texts,
             about,
-            _archive_url(recording),
+            published_at(recording),
         ],
     }
     told = json.dumps([_VERSION, made_of[step]], default=str)
     return hashlib.sha256(told.encode()).hexdigest()[:24]
-
-
-def _archive_url(recording: Recording) -> str | None:
-    from recorder.production.archive import published_at
-
-    return published_at(recording)
 
 
 def _state(recording: Recording) -> dict[str, Any]:

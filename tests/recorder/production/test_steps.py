@@ -15,7 +15,7 @@ import av
 import cv2
 import pytest
 
-from recorder.production import archive, slides, steps, text
+from recorder.production import slides, steps, text
 from recorder.production.finish import finish
 from recorder.production.master import measure
 from recorder.production.measure import check, measure_av_offset
@@ -131,7 +131,7 @@ def test_sprites_say_where_each_picture_is(
 
 
 def test_the_zip_plays_alone_and_is_a_scorm_package(
-    produced: tuple[Recording, list[steps.StepResult]], tmp_path: Path
+    produced: tuple[Recording, list[steps.StepResult]],
 ) -> None:
     recording, _ = produced
     with zipfile.ZipFile(recording.products / "offline.zip") as archived:
@@ -143,14 +143,6 @@ def test_the_zip_plays_alone_and_is_a_scorm_package(
     assert {"index.html", "lecture.mp4", "slides/001.jpg", "chapters.vtt"} <= names
     assert "Physics &amp; more" in page
     assert 'src="lecture.mp4"' in page
-    link = tmp_path / "link.imscc"
-    archive.cartridge(recording, "https://example.org/?a=1&b=2", link)
-    with zipfile.ZipFile(link) as archived:
-        ElementTree.fromstring(archived.read("imsmanifest.xml"))
-        web = ElementTree.fromstring(archived.read("link.xml"))
-    assert [one.attrib["href"] for one in web if one.tag.endswith("}url")] == [
-        "https://example.org/?a=1&b=2"
-    ]
 
 
 def test_what_is_up_to_date_is_left_alone_and_what_changed_is_not(
