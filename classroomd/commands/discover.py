@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,12 @@ from classroomd.client import ClientError, RoomClient
 from classroomd.commands import config as config_command
 from classroomd.output import USAGE, err, fail, out, show_json, show_table
 from classroomd.places import PlaceError, RoomLock
-from controller.config import RoomConfig
+from controller.config import RoomConfig, SecretError, resolve_secret
 from devices.discovery.found import DiscoveryConfig, Found
 from devices.discovery.search import search
 from devices.manager import DeviceManager, SpecError, UnknownDevice
 from devices.traffic import Traffic
+from devices.transports.mqtt import MqttLink
 from firmware_profiles.catalog import Catalog
 
 ConfigFile = Annotated[Path, typer.Option("--config", "-c", help="The room's file.")]
@@ -38,6 +40,10 @@ def discover(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, max=120, help="How long to listen.")] = 4.0,
     serial: Annotated[bool, typer.Option(help="Ask serial ports who is there.")] = True,
+    broker: Annotated[
+        str | None,
+        typer.Option(help="Listen for announcements on this MQTT broker too, HOST[:PORT]."),
+    ] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", "-c", help="Leave this room's serial ports alone.")
     ] = None,
@@ -46,6 +52,7 @@ def discover(
     """Look for devices, say what they are and which profile fits. Sends no command to any."""
     used: list[str] = []
     catalog = Catalog()
+    link = _broker(*_host_port(broker, as_json=as_json)) if broker else None
     if config_file:
         room = config_command.load(config_file, as_json=as_json)
         used = [
@@ -54,6 +61,8 @@ def discover(
             if spec.transport.startswith("serial:")
         ]
         catalog = Catalog(room.profiles.paths)
+        if link is None and room.mqtt.mode == "external":
+            link = _room_broker(room, as_json=as_json)
     try:
         wanted = DiscoveryConfig(
             seconds=seconds, subnets=subnet or [], serial_probe=serial, serial_skip=used
@@ -61,19 +70,69 @@ def discover(
     except ValidationError as error:
         fail(error.errors()[0]["msg"], code=USAGE, as_json=as_json)
     with err.status("looking…"):
-        found = asyncio.run(_all(wanted, catalog))
+        found = asyncio.run(_all(wanted, catalog, link))
     if as_json:
         show_json(found)
         return
     show_table(
         "Found",
-        ("where", "what", "model", "profile", "how sure", "found by"),
-        [(f.transport, f.name or f.vendor, f.model, f.profile, f.certainty, f.how) for f in found],
+        ("where", "what", "model", "profile", "options", "how sure", "found by"),
+        [
+            (
+                f.transport,
+                f.name or f.vendor,
+                " ".join(part for part in (f.model, f.firmware) if part),
+                f.profile,
+                ", ".join(f'{key} = "{value}"' for key, value in f.options.items()),
+                f.certainty,
+                f.how,
+            )
+            for f in found
+        ],
     )
 
 
-async def _all(wanted: DiscoveryConfig, catalog: Catalog) -> list[Found]:
-    return [found async for found in search(wanted, catalog=catalog)]
+Link = Callable[[], MqttLink]
+
+
+async def _all(wanted: DiscoveryConfig, catalog: Catalog, broker: Link | None) -> list[Found]:
+    link = broker() if broker else None
+    if link is not None:
+        await link.start()
+        if not await link.wait_connected(5.0):
+            err.print(f"The MQTT broker doesn't answer ({link.error}).", markup=False)
+    try:
+        return [found async for found in search(wanted, catalog=catalog, broker=link)]
+    finally:
+        if link is not None:
+            await link.stop()
+
+
+def _broker(host: str, port: int) -> Link:
+    return lambda: MqttLink(host, port, client_id=f"classroomd-discover-{os.getpid()}")
+
+
+def _room_broker(room: RoomConfig, *, as_json: bool) -> Link:
+    mqtt = room.mqtt
+    try:
+        password = resolve_secret(mqtt.secret) if mqtt.secret else None
+    except SecretError as error:
+        fail(f"mqtt.secret: {error}", code=USAGE, as_json=as_json)
+    return lambda: MqttLink(
+        mqtt.host,
+        mqtt.port or 1883,
+        mqtt.username,
+        password,
+        client_id=f"classroomd-discover-{os.getpid()}",
+        tls=mqtt.tls,
+    )
+
+
+def _host_port(text: str, *, as_json: bool) -> tuple[str, int]:
+    host, _, port = text.partition(":")
+    if not host or not (port or "1883").isdigit():
+        fail(f"{text!r} is no broker; write HOST or HOST:PORT", code=USAGE, as_json=as_json)
+    return host, int(port or 1883)
 
 
 def monitor(

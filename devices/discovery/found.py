@@ -14,8 +14,9 @@ MOST_HOSTS = 1024
 class Found(BaseModel):
     """One device, or something that may be one.
 
-    `transport` is what a `[[devices]]` table would say; `how` names the search; `profile` fits
-    with `certainty`: `certain` when the device answered in that protocol or named itself.
+    `transport` and `options` are what a `[[devices]]` table would say; `how` names the search;
+    `profile` fits with `certainty`: `certain` when the device answered in that protocol or named
+    itself.
     """
 
     transport: str
@@ -27,12 +28,14 @@ class Found(BaseModel):
     mac: str = ""
     profile: str | None = None
     certainty: Certainty = "guess"
+    options: dict[str, str] = Field(default_factory=dict)
     detail: str = ""
 
     @property
     def key(self) -> str:
         """Findings of one key are the same device."""
-        return f"{self.transport} {self.profile or ''}"
+        named = ",".join(self.options.values())
+        return f"{self.transport} {self.profile or ''} {named}".rstrip()
 
 
 class DiscoveryConfig(BaseModel):

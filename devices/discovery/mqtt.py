@@ -134,7 +134,8 @@ def zigbee(topic: str, data: Any) -> list[Found]:
                 vendor=_text(definition, "vendor"),
                 model=_text(definition, "model"),
                 firmware=_text(entry, "software_build_id"),
-                profile="zigbee2mqtt/switch" if "exposes" in definition else None,
+                profile=_zigbee_profile(definition),
+                options={"name": name},
                 certainty="likely",
                 detail=_text(definition, "description"),
             )
@@ -142,24 +143,72 @@ def zigbee(topic: str, data: Any) -> list[Found]:
     return found
 
 
+def _exposed(node: Any, depth: int = 0) -> set[str]:
+    """The properties that a Zigbee device has, out of the nested list."""
+    if isinstance(node, list):
+        return {name for entry in node[:200] for name in _exposed(entry, depth)}
+    if not isinstance(node, dict) or depth > 4:
+        return set()
+    return {_text(node, "property")} | _exposed(node.get("features", []), depth + 1)
+
+
+def _zigbee_profile(definition: dict[str, Any]) -> str | None:
+    exposed = _exposed(definition.get("exposes", []))
+    for name, profile in (("occupancy", "occupancy"), ("contact", "contact"), ("state", "relay")):
+        if name in exposed:
+            return f"zigbee2mqtt/{profile}"
+    return None
+
+
+HOME_ASSISTANT = {
+    "switch": "switch", "light": "light", "binary_sensor": "binary-sensor", "number": "number",
+    "select": "select", "cover": "cover", "sensor": "sensor",
+}  # fmt: skip
+
+
 def home_assistant(topic: str, data: Any) -> list[Found]:
-    """One entity's configuration; those with a command topic can be switched."""
+    """One entity's configuration, or a whole device's with its components."""
     component = topic.split("/")[1]
-    command = _text(data, "command_topic", "cmd_t")
-    if component not in ("switch", "light") or not command:
+    if not isinstance(data, dict):
         return []
+    if component == "device":
+        parts = data.get("components", data.get("cmps", {}))
+        known = {k: data[k] for k in ("~", "device", "dev") if k in data}
+        return [
+            found
+            for part in (list(parts.values())[:200] if isinstance(parts, dict) else [])
+            if isinstance(part, dict)
+            for found in _entity(topic, _text(part, "platform", "p"), {**known, **part})
+        ]
+    return _entity(topic, component, data)
+
+
+def _entity(topic: str, component: str, data: dict[str, Any]) -> list[Found]:
+    profile = HOME_ASSISTANT.get(component)
     base = _text(data, "~")
-    device = data.get("device", data.get("dev", {})) if isinstance(data, dict) else {}
+    options = {
+        name: text.replace("~", base)
+        for name, short in (("command_topic", "cmd_t"), ("state_topic", "stat_t"))
+        if (text := _text(data, name, short))
+    }
+    reads = component in ("binary_sensor", "sensor")
+    if profile is None or ("state_topic" if reads else "command_topic") not in options:
+        return []
+    if reads:
+        options.pop("command_topic", None)
+    device = data.get("device", data.get("dev", {}))
+    plain = not _text(data, "value_template", "val_tpl")
     return [
         Found(
-            transport=f"mqtt://{command.replace('~', base)}",
+            transport=f"mqtt://{options.get('command_topic') or options['state_topic']}",
             how=HOW,
             name=_text(data, "name"),
             vendor=_text(device, "manufacturer", "mf"),
             model=_text(device, "model", "mdl"),
             firmware=_text(device, "sw_version", "sw"),
-            profile="homeassistant/switch",
-            certainty="likely",
-            detail=topic,
+            profile=f"homeassistant/{profile}" if plain else None,
+            options=options,
+            certainty="likely" if plain else "guess",
+            detail=topic if plain else f"{topic}: its value_template needs a profile of its own",
         )
     ]

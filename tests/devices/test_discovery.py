@@ -223,14 +223,28 @@ async def test_mqtt_announcements(broker: Any, free_port: int) -> None:
         "zigbee2mqtt/bridge/devices": [
             {
                 "friendly_name": "hall/lamp",
-                "definition": {"vendor": "IKEA", "model": "E1", "exposes": []},
+                "definition": {"vendor": "IKEA", "model": "E1", "exposes": [
+                    {"type": "light", "features": [{"property": "state"}]}]},
+            },
+            {
+                "friendly_name": "hall/pir",
+                "definition": {"vendor": "IKEA", "model": "E2", "exposes": [
+                    {"property": "occupancy"}, {"property": "battery"}]},
             },
             {"friendly_name": "Coordinator", "definition": None},
         ],
         "homeassistant/switch/relay/config": {
             "~": "relays/3", "cmd_t": "~/set", "name": "Relay", "dev": {"mf": "ACME"},
         },
-        "homeassistant/sensor/x/config": {"name": "no switch"},
+        "homeassistant/sensor/x/config": {"name": "no state"},
+        "homeassistant/device/board/config": {
+            "dev": {"mf": "ACME", "mdl": "Board"},
+            "cmps": {
+                "fire": {"p": "binary_sensor", "name": "Fire", "stat_t": "board/fire"},
+                "json": {"p": "sensor", "stat_t": "board/all", "val_tpl": "{{ value_json.t }}"},
+                "odd": "none", "other": {"p": "lock", "cmd_t": "board/lock"},
+            },
+        },
         "tasmota/discovery/broken/config": ["not", "a", "table"],
     }  # fmt: skip
     for topic, payload in messages.items():
@@ -242,7 +256,20 @@ async def test_mqtt_announcements(broker: Any, free_port: int) -> None:
         "mqtt://shellyplus1-aabbcc",
         "mqtt://hall/lamp",
         "mqtt://relays/3/set",
+        "mqtt://hall/pir",
+        "mqtt://board/fire",
+        "mqtt://board/all",
     }
+    assert found["mqtt://hall/lamp"].profile == "zigbee2mqtt/relay"
+    assert found["mqtt://hall/pir"].profile == "zigbee2mqtt/occupancy"
+    assert found["mqtt://hall/pir"].options == {"name": "hall/pir"}
+    assert found["mqtt://board/fire"].profile == "homeassistant/binary-sensor"
+    assert found["mqtt://board/fire"].options == {"state_topic": "board/fire"}
+    assert found["mqtt://board/all"].profile is None
+    assert found["mqtt://relays/3/set"].profile == "homeassistant/switch"
+    assert found["mqtt://relays/3/set"].options == {"command_topic": "relays/3/set"}
+    known = set(Catalog().names())
+    assert {f.profile for f in found.values()} - {None} <= known
     assert found["mqtt://screen"].mac == "aa:bb:cc:dd:ee:ff"
     assert found["mqtt://relays/3/set"].vendor == "ACME"
 
