@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from classroomd.announce import announce
 from classroomd.places import PlaceError, RoomLock, control_socket, run_dir, secret_key
 from classroomd.server import ServerError, WebServer, listen
 from controller.broadcast import Broadcast
@@ -177,6 +178,7 @@ class Daemon:
         keep.push_async_callback(broadcast.stop)
         await self._serve(tcp, tablets, broadcast)
         await self._open_doors(mqtt)
+        await announce(config, self.url, keep)
 
     def _device_changed(self, state: DeviceState) -> None:
         self.classroom.device_changed(state)

@@ -307,10 +307,12 @@ class AuthSettings(_Table):
 
 
 class ServerSection(_Table):
-    """`[server]`: where the pages and the API are served."""
+    """`[server]`: where the pages and the API are served; `announce` the room by mDNS when it
+    listens on the network."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    announce: bool = True
 
 
 class ProfilesSection(_Table):
