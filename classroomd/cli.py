@@ -78,7 +78,7 @@ def run(
 
     room = config.load(config_file, as_json=as_json)
     try:
-        run_daemon(room)
+        run_daemon(room, file=config_file.absolute())
     except DaemonError as error:
         fail(str(error), as_json=as_json)
 

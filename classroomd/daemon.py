@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -24,7 +25,10 @@ from controller.config import ConfigError, RoomConfig, SecretError, load, resolv
 from controller.device_hours import DeviceHours
 from controller.doors.mqtt import MqttDoor, will
 from controller.doors.osc import OscDoor, OscError
+from controller.health import Words
 from controller.journal import Journal, JournalError
+from controller.logbook import LOGBOOK
+from controller.roomfile import RoomFile
 from controller.tablet_store import TabletStoreError
 from controller.tablets import Tablets
 from dashboard.app import create_app
@@ -73,7 +77,7 @@ def set_up_logging() -> None:
             ],
         )
     )
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler, LOGBOOK], force=True)
     for noisy in ("httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -81,8 +85,18 @@ def set_up_logging() -> None:
 class Daemon:
     """One room, running. `start` returns when its panel answers; `stop` leaves recorders alone."""
 
-    def __init__(self, config: RoomConfig) -> None:
+    def __init__(
+        self,
+        config: RoomConfig,
+        *,
+        file: Path | None = None,
+        restart: Callable[[], None] | None = None,
+        trouble: str = "",
+    ) -> None:
         self.config = config
+        self._file = None
+        if file is not None and restart is not None:
+            self._file = RoomFile(file, config.storage.state, restart, trouble=trouble)
         self._exits = contextlib.AsyncExitStack()
         self._classroom: Classroom | None = None
         self._server: WebServer | None = None
@@ -172,6 +186,9 @@ class Daemon:
         )
         await tablets.start(self._classroom)
         keep.push_async_callback(tablets.stop)
+        hours = DeviceHours(self._classroom)
+        await hours.start()
+        keep.push_async_callback(hours.stop)
         key = secret_key(config.storage.state)
         broadcast = Broadcast(self._classroom, config.streaming, run_dir(config), key)
         await broadcast.start()
@@ -187,9 +204,6 @@ class Daemon:
         self.classroom.delivery_changed(status)
 
     async def _connect_broker(self) -> MqttLink | None:
-        hours = DeviceHours(self._classroom)
-        await hours.start()
-        keep.push_async_callback(hours.stop)
         mqtt = self.config.mqtt
         if mqtt.mode == "off":
             return None
@@ -231,6 +245,7 @@ class Daemon:
             secret_key=secret_key(config.storage.state),
             students=tablets,
             broadcast=broadcast,
+            room_file=self._file,
         )
         self._server = WebServer(app, tcp, control_socket(config))
         await self._server.start()
@@ -251,19 +266,66 @@ class Daemon:
         await self._exits.aclose()
 
 
-async def _until_told(config: RoomConfig, on_ready: Callable[[Daemon], None] | None) -> None:
-    told = asyncio.Event()
+async def _until_told(
+    config: RoomConfig,
+    on_ready: Callable[[Daemon], None] | None,
+    file: Path | None,
+    trouble: str,
+) -> bool:
+    """Runs one daemon; True when it is to begin anew with what the file says now."""
+    told, again = asyncio.Event(), asyncio.Event()
+
+    def restart() -> None:
+        again.set()
+        told.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
-    async with Daemon(config) as daemon:
+    async with Daemon(config, file=file, restart=restart, trouble=trouble) as daemon:
+        if trouble:
+            words = Words(
+                "warning",
+                "technician",
+                f"The room runs with its older configuration: {trouble}",
+                "Correct room.toml on the console and apply it again.",
+            )
+            daemon.classroom.alarms.set("config.refused", words)
         log.info("room %s is ready at %s", config.room.id, daemon.url)
         if on_ready:
             on_ready(daemon)
         await told.wait()
+    return again.is_set()
 
 
-def run_daemon(config: RoomConfig, on_ready: Callable[[Daemon], None] | None = None) -> None:
-    """Runs the room until SIGINT or SIGTERM. Raises DaemonError when it cannot be run."""
+def run_daemon(
+    config: RoomConfig,
+    on_ready: Callable[[Daemon], None] | None = None,
+    *,
+    file: Path | None = None,
+) -> None:
+    """Runs the room until SIGINT or SIGTERM. Raises DaemonError when it cannot be run.
+
+    With its `file` the room can be begun anew from the console. A configuration that does not
+    run then gives way to the one that did.
+    """
     set_up_logging()
-    asyncio.run(_until_told(config, on_ready))
+    ran: RoomConfig | None = None
+    trouble = ""
+    while True:
+        try:
+            again = asyncio.run(_until_told(config, on_ready, file, trouble))
+        except DaemonError as error:
+            if ran is None or config is ran:
+                raise
+            log.warning("the new configuration does not run: %s", error)
+            config, trouble = ran, str(error)
+            continue
+        if not again or file is None:
+            return
+        log.info("beginning anew with %s", file)
+        ran, trouble = config, ""
+        try:
+            config = load(file)
+        except ConfigError as error:
+            trouble = str(error)

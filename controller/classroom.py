@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from controller import unknown
 from controller.adopt import restore
 from controller.afterwards import Afterwards
 from controller.by_itself import ByItself
@@ -192,14 +193,14 @@ class Classroom:
             found = find(self.config.storage.recordings, recording)
             return self._production.shown(recording_view(found))
         except (RecordingError, OSError):
-            raise _unknown_recording(recording) from None
+            raise unknown.recording(recording) from None
 
     def recording_folder(self, recording: str) -> Path:
         """Where a recording lies; `unknown_recording` (404)."""
         try:
             return find(self.config.storage.recordings, recording).folder
         except (RecordingError, OSError):
-            raise _unknown_recording(recording) from None
+            raise unknown.recording(recording) from None
 
     def picture(self, source: str) -> bytes | None:
         """The newest confidence picture (JPEG), None when there is none or it is old."""
@@ -239,7 +240,7 @@ class Classroom:
             slot, title=title, course=course, lecturer=lecturer, minutes=minutes
         )
         if scene != "start" and self.config.scene(scene) is None:
-            raise _unknown_scene(scene)
+            raise unknown.scene(scene)
         return await self._lesson.begin(actor, begun, scene)
 
     async def pause(self, actor: Actor) -> SessionView:
@@ -309,18 +310,19 @@ class Classroom:
         """What went over a device's wire lately, oldest first; `device` must be known."""
         return self.devices.traffic(device)
 
+    def watch_traffic(self, device: str, heard: Callable[[Traffic], None]) -> Callable[[], None]:
+        """Tell what goes over a device's wire until the answer is called; `unknown_device`."""
+        if all(state.id != device for state in self.devices.states()):
+            raise unknown.device(device)
+        return self.devices.watch_traffic(device, heard)
+
     async def command(
         self, actor: Actor, device: str, command: str, value: Value = None
     ) -> CommandResult:
         """One command to one device; `unknown_device`, `unknown_command` (404)."""
         state = next((state for state in self.devices.states() if state.id == device), None)
         if state is None:
-            raise ClassroomError(
-                "unknown_device",
-                f"There is no device {device!r} in this room.",
-                "The list of devices has their ids.",
-                404,
-            )
+            raise unknown.device(device)
         known = next((info for info in state.commands if info.name == command), None)
         if known is None:
             raise ClassroomError(
@@ -346,7 +348,7 @@ class Classroom:
         """Run a scene and return when its steps are confirmed, queued or failed."""
         found = self.config.scene(scene)
         if found is None:
-            raise _unknown_scene(scene)
+            raise unknown.scene(scene)
         await self._lesson.register.note(actor, "scene", {"scene": scene})
         return await self._lesson.run_scene(found)
 
@@ -395,21 +397,3 @@ class Classroom:
         data: dict[str, Any] | None = None,
     ) -> SessionView:
         return await self._lesson.change(actor, kind, change, data)
-
-
-def _unknown_recording(recording: str) -> ClassroomError:
-    return ClassroomError(
-        "unknown_recording",
-        f"There is no recording {recording!r} here.",
-        "The list of recordings has their ids.",
-        404,
-    )
-
-
-def _unknown_scene(scene: str) -> ClassroomError:
-    return ClassroomError(
-        "unknown_scene",
-        f"There is no scene {scene!r} in this room.",
-        "The room's scenes are named in its view.",
-        404,
-    )

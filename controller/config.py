@@ -105,6 +105,11 @@ def load(path: Path) -> RoomConfig:
             f"it cannot be read ({error.strerror})",
             "Name the room's configuration with --config; docs/room.example.toml shows one.",
         ) from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> RoomConfig:
+    """Check the text of a room.toml that lies, or will lie, at `path`. Raises ConfigError."""
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -17,16 +17,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.broadcast import Broadcast
 from controller.classroom import Classroom
+from controller.discovery import Discovery
+from controller.roomfile import RoomFile
 from controller.settings import AuthSettings
 from controller.state import AccessRole
 from controller.tablets import Tablets
 from dashboard import metrics, problems
 from dashboard import pages as built_pages
 from dashboard.api import (
+    admin,
     analytics,
     calls,
+    console,
     deliveries,
     devices,
+    discovery,
     events,
     hls,
     live,
@@ -47,6 +52,7 @@ from dashboard.auth import Authenticator, anyone
 from dashboard.presets import PresetPictures
 from dashboard.room import Technician
 from devices.tablets.decks import MAX_BYTES
+from firmware_profiles.catalog import Catalog
 from streaming.live import LiveRoom
 from streaming.share import ShareRoom
 
@@ -119,6 +125,7 @@ def create_app(
     authenticator: Authenticator | None = None,
     students: Tablets | None = None,
     broadcast: Broadcast | None = None,
+    room_file: RoomFile | None = None,
 ) -> FastAPI:
     """The application of `classroom`.
 
@@ -145,6 +152,10 @@ def create_app(
     app.state.classroom = classroom
     app.state.tablets = students
     app.state.authenticator = authenticator or Authenticator(auth, secret_key)
+    app.state.room_file = room_file
+    app.state.discovery = Discovery(
+        Catalog(classroom.config.profiles.paths), classroom.config.devices, classroom.mqtt
+    )
     app.state.presets = PresetPictures(classroom.state_folder / "presets")
     app.state.broadcast = broadcast
     app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
@@ -164,6 +175,9 @@ def create_app(
         persons,
         timetable,
         calls,
+        console,
+        discovery,
+        admin,
         deliveries,
         events,
         tablets,

@@ -21,9 +21,10 @@ PAGES = {
     "/tablet": "tablet.html",
     "/board": "board.html",
     "/live": "live.html",
-    "/tablets": "tablets.html",
-    "/analytics": "analytics.html",
     "/share": "share.html",
+    "/tablets": "tablets.html",
+    "/console": "console.html",
+    "/analytics": "analytics.html",
 }
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
 """Files that keep their name from build to build, at the top."""

@@ -20,4 +20,5 @@ async def classroom(connection: HTTPConnection) -> Classroom:
 Room = Annotated[Classroom, Depends(classroom)]
 Student = Annotated[Identity, require(AccessRole.STUDENT)]
 Instructor = Annotated[Identity, require(AccessRole.INSTRUCTOR)]
+Admin = Annotated[Identity, require(AccessRole.ADMIN)]
 Technician = Annotated[Identity, require(AccessRole.TECHNICIAN)]

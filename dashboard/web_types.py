@@ -11,7 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from controller.discovery import SearchView, TrialView
+from controller.journal import JournalEntry
+from controller.logbook import LogLine
 from controller.rights import RightsView
+from controller.roomfile import OldText, RoomText
 from controller.state import (
     DeliveryView,
     Event,
@@ -20,7 +24,10 @@ from controller.state import (
     SessionView,
     StepResult,
 )
+from dashboard.api.admin import Checked, Draft, NewDevice
 from dashboard.api.calls import Call
+from dashboard.api.console import HealthView, SheetView
+from dashboard.api.discovery import Look, ProfileView, Trial
 from dashboard.api.login import Login, Me
 from dashboard.api.review import (
     Heat,
@@ -43,7 +50,18 @@ from devices.model import CommandResult
 from devices.traffic import Traffic
 
 ANSWERS: list[type[BaseModel]] = [
+    Checked,
+    Draft,
     CommandResult,
+    HealthView,
+    JournalEntry,
+    LogLine,
+    OldText,
+    ProfileView,
+    RoomText,
+    SearchView,
+    SheetView,
+    TrialView,
     DeliveryView,
     Event,
     Heat,
@@ -69,6 +87,9 @@ QUESTIONS: list[type[BaseModel]] = [
     Extend,
     Hold,
     Login,
+    Look,
+    NewDevice,
+    Trial,
     NewNote,
     NoteText,
     Place,

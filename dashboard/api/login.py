@@ -43,7 +43,8 @@ class Sign(BaseModel):
 class Me(BaseModel):
     """Who is signed in here (`name` and `role`, or null), and what everyone may know.
 
-    `ways`: how to sign in. `help_phone`: whom to ring. `pages`: names the built pages; it changes with an upgrade.
+    `ways`: how to sign in. `help_phone`: whom to ring. `pages`: names the built pages; it changes
+    with an upgrade.
     """
 
     name: str | None

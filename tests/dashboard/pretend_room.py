@@ -21,6 +21,7 @@ from controller.notes import Notes
 from controller.outbox import Outbox
 from controller.persons import Persons
 from controller.rights import Rights
+from controller.settings import RoomConfig
 from controller.state import (
     Actor,
     Alarm,
@@ -94,6 +95,10 @@ class PretendRoom:
         self.root = root
         self.state_folder = root.parent / "state"
         self.events = EventBus()
+        self.config = RoomConfig.model_validate(
+            {"room": {"id": "lab-2", "name": "Lecture hall 2"}, "storage": {"recordings": root}}
+        )
+        self.mqtt = None
         self.journal = OpenJournal(self.state_folder / "journal.sqlite")
         self.notes = Notes(self.journal)
         self.persons = Persons(root, self.state_folder)
@@ -320,6 +325,13 @@ class PretendRoom:
                 text="power=True",
             ),
         ]
+
+    def watch_traffic(self, device: str, heard: Any) -> Any:
+        if all(one.id != device for one in self.devices):
+            raise ClassroomError("unknown_device", f"There is no device {device!r}.", "", 404)
+        for entry in self.traffic(device):
+            heard(entry)
+        return lambda: None
 
     async def run_scene(self, actor: Actor, scene: str) -> list[StepResult]:
         if scene not in {"start", "end", "film"}:

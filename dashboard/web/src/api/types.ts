@@ -2,6 +2,12 @@
 
 export type AccessRole = "student" | "instructor" | "technician" | "admin";
 
+export interface Address {
+  url: string;
+  size: number;
+  path: string;
+}
+
 export interface Alarm {
   id: string;
   severity: "info" | "warning" | "critical";
@@ -25,6 +31,11 @@ export interface Chapter {
   start_s: number;
   kind: string;
   label: string;
+}
+
+export interface Checked {
+  text: string;
+  faults: Fault[];
 }
 
 export interface CommandInfo {
@@ -91,6 +102,10 @@ export interface DeviceState {
   commands: CommandInfo[];
 }
 
+export interface Draft {
+  text: string;
+}
+
 export interface End {
   undo?: boolean;
 }
@@ -109,7 +124,42 @@ export interface Extend {
   force?: boolean;
 }
 
+export interface Fault {
+  line: number | null;
+  key: string;
+  message: string;
+  remedy: string;
+}
+
+export interface Found {
+  transport: string;
+  how: string;
+  name: string;
+  vendor: string;
+  model: string;
+  firmware: string;
+  mac: string;
+  profile: string | null;
+  certainty: "certain" | "likely" | "guess";
+  detail: string;
+}
+
 export type Health = "connecting" | "online" | "degraded" | "offline";
+
+export interface HealthView {
+  version: string;
+  python: string;
+  machine: string;
+  up_s: number;
+  load: number;
+  cores: number;
+  memory_bytes: number;
+  disk_free_bytes: number;
+  disk_total_bytes: number;
+  reserve_bytes: number;
+  clock_synchronised: boolean | null;
+  trouble: string;
+}
 
 export interface Heat {
   bucket_s: number;
@@ -129,12 +179,36 @@ export interface Hold {
   why?: string;
 }
 
+export interface JournalEntry {
+  seq: number;
+  at: string;
+  kind: string;
+  session: string | null;
+  actor: string;
+  role: string;
+  door: string;
+  data: Record<string, unknown>;
+}
+
 export type Kind = "lecture" | "small" | "track" | "framed" | "audio" | "captions" | "transcript" | "chapters" | "slides" | "slide" | "poster" | "preview" | "metadata" | "offline" | "link" | "draft" | "study";
+
+export interface LogLine {
+  seq: number;
+  at: string;
+  level: string;
+  name: string;
+  text: string;
+}
 
 export interface Login {
   pin?: string | null;
   name?: string | null;
   password?: string | null;
+}
+
+export interface Look {
+  seconds?: number;
+  subnets?: string[];
 }
 
 export interface Me {
@@ -148,6 +222,16 @@ export interface Me {
   help_phone: string;
   sign: Sign;
   pages: string;
+}
+
+export interface NewDevice {
+  text: string;
+  id: string;
+  name?: string;
+  profile: string;
+  transport: string;
+  options?: Record<string, string | number | boolean>;
+  scenes?: boolean;
 }
 
 export interface NewNote {
@@ -165,6 +249,12 @@ export interface Note {
 
 export interface NoteText {
   text: string;
+}
+
+export interface OldText {
+  id: string;
+  at: string;
+  bytes: number;
 }
 
 export interface Place {
@@ -202,6 +292,14 @@ export interface ProductionView {
   detail: string;
   notices: string[];
   next_try: string | null;
+}
+
+export interface ProfileView {
+  name: string;
+  title: string;
+  vendor: string;
+  kind: string;
+  models: string[];
 }
 
 export interface RecordingDetail {
@@ -292,6 +390,14 @@ export interface RightsView {
   deliveries: DeliveryView[];
 }
 
+export interface RoomText {
+  path: string;
+  text: string;
+  version: string;
+  running: boolean;
+  writable: boolean;
+}
+
 export interface RoomView {
   room: string;
   name: string;
@@ -308,6 +414,13 @@ export interface RoomView {
   layouts: string[];
   timetable: TimetableView | null;
   help: HelpView;
+}
+
+export interface SearchView {
+  running: boolean;
+  seconds: number;
+  found: Found[];
+  problem: string;
 }
 
 export type SessionState = "planned" | "preparing" | "live" | "paused" | "ending" | "ended";
@@ -336,6 +449,15 @@ export interface SessionView {
 
 export interface SetLayout {
   layout: string;
+}
+
+export interface SheetView {
+  room: string;
+  name: string;
+  phone: string;
+  panel: Address;
+  join: Address;
+  console: string;
 }
 
 export interface Sign {
@@ -410,6 +532,20 @@ export interface Traffic {
   direction: "out" | "in" | "note";
   data: string;
   text: string;
+}
+
+export interface Trial {
+  profile: string;
+  transport: string;
+  options?: Record<string, unknown>;
+  command?: string | null;
+  value?: boolean | number | string | null;
+}
+
+export interface TrialView {
+  device: DeviceState;
+  result: CommandResult | null;
+  traffic: Traffic[];
 }
 
 export interface Trim {

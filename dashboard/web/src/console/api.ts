@@ -1,0 +1,37 @@
+// Calls of the console: what goes wrong is said at the top of the page.
+
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { ApiError, call } from "../api/client";
+
+export const problem = signal("");
+
+/** Ask the room; null when it refused, which is said on the page. */
+export async function told<T>(method: string, path: string, body?: unknown): Promise<T | null> {
+  try {
+    const answer = await call(method, path, body);
+    problem.value = "";
+    return answer.status === 204 ? null : ((await answer.json()) as T);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    problem.value = `${error.detail} ${error.remedy}`.trim();
+    return null;
+  }
+}
+
+/** Run at once and every `ms` while the view is shown and the page is looked at. */
+export function useEvery(ms: number, run: () => Promise<unknown>, on: unknown = null): void {
+  useEffect(() => {
+    let timer = 0;
+    let stopped = false;
+    const next = async () => {
+      if (!document.hidden) await run();
+      if (!stopped) timer = window.setTimeout(() => void next(), ms);
+    };
+    void next();
+    return () => {
+      stopped = true;
+      clearTimeout(timer);
+    };
+  }, [on]);
+}

@@ -1,0 +1,188 @@
+// The room at a glance: calls for help, alarms, sources with pictures, the machine, deliveries.
+
+import { useSignal } from "@preact/signals";
+import type { HealthView } from "../api/types";
+import { clock, said, size, t as shared } from "../i18n";
+import { deliveryWord } from "../panel/deliveries";
+import { Picture } from "../panel/sources";
+import { ask, room } from "../room/store";
+import { Button } from "../ui/button";
+import { told, useEvery } from "./api";
+import { t } from "./texts";
+
+function HelpCall() {
+  const call = room.value?.help;
+  if (call === undefined || call.state === "none") return null;
+  return (
+    <section class="card help-call" aria-labelledby="help-title">
+      <h2 id="help-title">{shared("help")}</h2>
+      <p>
+        <bdi>{call.by}</bdi>
+        {call.at !== null && ` · ${clock(new Date(call.at), room.value?.timezone ?? "UTC")}`}
+        {call.note !== "" && (
+          <>
+            {": "}
+            <bdi>{call.note}</bdi>
+          </>
+        )}
+      </p>
+      <div class="row">
+        {call.state === "called" && (
+          <Button kind="main" icon="check" act={() => ask("/help/answer")}>
+            {t("help.take")}
+          </Button>
+        )}
+        <Button act={() => ask("/help/close")}>{t("help.done")}</Button>
+      </div>
+    </section>
+  );
+}
+
+function Alarms() {
+  const alarms = room.value?.alarms ?? [];
+  return (
+    <section class="card" aria-labelledby="alarms-title">
+      <h2 id="alarms-title">{shared("alarms")}</h2>
+      {alarms.length === 0 && (
+        <p class="line">
+          <span class="mark good" aria-hidden="true" />
+          {t("alarms.none")}
+        </p>
+      )}
+      <ul class="alarm-list">
+        {alarms.map((alarm) => (
+          <li key={alarm.id} class={`alarm is-${alarm.severity}`}>
+            <div dir="auto">
+              <strong>{alarm.text}</strong> <span>{alarm.remedy}</span>
+            </div>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Sources() {
+  const sources = room.value?.sources ?? [];
+  return (
+    <section class="card" aria-labelledby="sources-title">
+      <h2 id="sources-title">{t("sources")}</h2>
+      <ul class="source-list">
+        {sources.map((source) => (
+          <li key={source.id} class="source">
+            {source.has_picture && <Picture source={source} />}
+            <p class="line">
+              <span
+                class={`mark ${source.state === "running" ? "good" : source.state === "idle" ? "off" : "bad"}`}
+                aria-hidden="true"
+              />
+              <bdi>{source.id}</bdi>
+              <span>{said(`source.${source.state}`, source.state)}</span>
+              {source.level_dbfs !== null && <bdi dir="ltr">{`${Math.round(source.level_dbfs)} dB`}</bdi>}
+            </p>
+            {source.detail !== "" && <p class="small" dir="auto">{source.detail}</p>}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Machine() {
+  const health = useSignal<HealthView | null>(null);
+  useEvery(10_000, async () => {
+    const found = await told<HealthView>("GET", "/health");
+    if (found !== null) health.value = found;
+  });
+  const one = health.value;
+  if (one === null) return null;
+  const full = one.disk_free_bytes < one.reserve_bytes;
+  const synced = one.clock_synchronised;
+  return (
+    <section class="card" aria-labelledby="machine-title">
+      <h2 id="machine-title">{t("machine")}</h2>
+      <dl class="facts">
+        <dt>{t("machine.disk")}</dt>
+        <dd class="line">
+          <span class={`mark ${full ? "bad" : "good"}`} aria-hidden="true" />
+          {t("machine.free", { free: size(one.disk_free_bytes), all: size(one.disk_total_bytes) })}
+        </dd>
+        <dt>{t("machine.clock")}</dt>
+        <dd class="line">
+          <span class={`mark ${synced === null ? "off" : synced ? "good" : "bad"}`} aria-hidden="true" />
+          {t(synced === null ? "clock.unknown" : synced ? "clock.good" : "clock.bad")}
+        </dd>
+        <dt>{t("machine.load")}</dt>
+        <dd dir="ltr">
+          {one.load.toFixed(1)} / {one.cores}
+        </dd>
+        <dt>{t("machine.memory")}</dt>
+        <dd>{size(one.memory_bytes)}</dd>
+        <dt>{t("machine.up")}</dt>
+        <dd>{t("machine.hours", { n: Math.floor(one.up_s / 3600) })}</dd>
+        <dt>{t("machine.version")}</dt>
+        <dd>
+          <bdi>
+            {one.version} · {one.machine}
+          </bdi>
+        </dd>
+      </dl>
+    </section>
+  );
+}
+
+function Deliveries() {
+  const all = room.value?.deliveries ?? [];
+  return (
+    <section class="card" aria-labelledby="deliveries-title">
+      <h2 id="deliveries-title">{t("deliveries")}</h2>
+      {all.length === 0 && <p class="small">{t("deliveries.none")}</p>}
+      <ul class="plain-list">
+        {all.map((one) => (
+          <li key={one.id} class="delivery">
+            <p class="line">
+              <span class={`mark ${deliveryWord(one).mark}`} aria-hidden="true" />
+              <a href={`/recordings/${encodeURIComponent(one.recording)}`}>
+                <bdi>{one.recording}</bdi>
+              </a>
+              <bdi>{one.target}</bdi>
+              <span>{deliveryWord(one).text}</span>
+            </p>
+            {one.total_bytes > 0 && one.state === "sending" && (
+              <progress
+                max={one.total_bytes}
+                value={one.sent_bytes}
+                aria-label={deliveryWord(one).text}
+              />
+            )}
+            {one.detail !== "" && (
+              <p class="small" dir="auto">
+                {one.detail} {one.remedy}
+              </p>
+            )}
+            {(one.state === "failed" || one.state === "retrying") && (
+              <Button
+                icon="retry"
+                act={() => ask(`/deliveries/${encodeURIComponent(one.id)}/retry`)}
+              >
+                {shared("action.retry")}
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function Overview() {
+  return (
+    <div class="columns">
+      <HelpCall />
+      <Alarms />
+      <Sources />
+      <Machine />
+      <Deliveries />
+    </div>
+  );
+}
