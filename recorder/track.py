@@ -173,7 +173,7 @@ class Track:
     def check(self) -> None:
         """Called once a second: notices a source that is connected and says nothing."""
         with self._lock:
-            silent = time.monotonic() - self._heard > SILENT_FOR
+            silent = time.monotonic() - self._heard > SILENT_FOR and not self._closed
             state = self.status.state
             if silent and state == "running":
                 self.status.state = "lost"

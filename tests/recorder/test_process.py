@@ -43,6 +43,10 @@ async def test_a_class_becomes_a_lecture(hold_class: Callable[..., Any]) -> None
     assert set(manifest.tracks) == {"presenter", "slides", "microphone"}
     kinds = [marker.kind for marker in made.recording.markers()]
     assert kinds == ["start", "layout", "bookmark", "hold", "end"]
+    ended = [e.data["code"] for e in made.events if e.kind == "fact" and e.data["active"]]
+    assert not {"source_lost", "source_failed", "no_source"} & set(ended)  # it was told to end
+    states = [e.data["sources"].values() for e in made.events if e.kind == "status"]
+    assert not [one for told in states for one in told if one["state"] in ("lost", "failed")]
     with av.open(str(made.recording.lecture)) as lecture:
         pictures = sum(1 for _ in lecture.decode(video=0))
         assert pictures > 0 and lecture.duration is not None

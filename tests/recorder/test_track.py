@@ -165,6 +165,20 @@ def test_long_tracks_are_cut_at_key_frames(
         assert len(tools.pictures(path)) == 25
 
 
+def test_a_source_that_was_told_to_end_is_not_lost(
+    hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "SILENT_FOR", -1.0)
+    _, writes, _, _ = make(hold_class, clip)
+    writes.changed("running")
+    writes.check()
+    assert writes.status.state == "lost"
+    writes.changed("running")
+    writes.close()
+    writes.check()  # the lecture is being finished
+    assert writes.status.state == "running"
+
+
 def test_a_disk_that_fails_stops_the_track_and_is_told(
     hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
