@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 TICK = 0.05
 LAG = 0.15
+LIVE_TICK, LIVE_LAG = 0.03, 0.1  # viewers wait for these; who is later still makes the program wait
 BEHIND = 2.0
 
 
@@ -209,9 +210,11 @@ class Recorder:
         self.crew.start()
 
     async def _ticks(self) -> None:
+        live = self.manifest.program.live
+        tick, lag = (LIVE_TICK, LIVE_LAG) if live else (TICK, LAG)
         while True:
-            await asyncio.sleep(TICK)
-            self.feeds.tick(round((self.now() - (0.0 if self._fast else LAG)) * US))
+            await asyncio.sleep(tick)
+            self.feeds.tick(round((self.now() - (0.0 if self._fast else lag)) * US))
 
     async def _seconds(self) -> None:
         while True:

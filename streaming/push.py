@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from recorder.recording import LIVE
+from streaming import conference
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,10 @@ def _is_reference(text: str) -> str:
 class PushSpec(BaseModel):
     """`[[streaming.push]]`: where to send the program while a class is live.
 
-    `url`: `rtmp(s)://`, `srt://` or `whip(s)://` (WHIP over http or https). `secret` refers to
-    the stream key (`env:NAME`, `file:/path`), which takes the place of `{secret}` in the address;
-    a WHIP address without that sends it as a bearer token.
+    `url`: `rtmp(s)://`, `srt://`, `whip(s)://` (WHIP over http or https) or `conference:///dev/…`
+    (`streaming.conference`). `secret` refers to the stream key (`env:NAME`, `file:/path`), which
+    takes the place of `{secret}` in the address; a WHIP address without that sends it as a bearer
+    token.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +62,9 @@ class PushSpec(BaseModel):
     @classmethod
     def _known(cls, url: str) -> str:
         parts = urlsplit(url)
+        if parts.scheme == conference.SCHEME:
+            conference.parse(url)
+            return url
         if parts.scheme not in SCHEMES or not parts.hostname:
             raise ValueError(f"must begin with one of {', '.join(SCHEMES)} and name a host")
         if parts.password is not None:

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from streaming.boxes import BoxError
+from streaming.conference import SCHEME, Conference
 from streaming.fragments import Init
 from streaming.samples import Sample, follow
 
@@ -217,7 +218,11 @@ def _watch_parent() -> None:
     os._exit(0)
 
 
-def _reported(pieces: Iterator[Init | Sample | None], output: list[Output]) -> None:
+def _open(url: str, secret: str, init: Init) -> Output | Conference:
+    return Conference(url, init) if url.startswith(f"{SCHEME}:") else Output(url, secret, init)
+
+
+def _reported(pieces: Iterator[Init | Sample | None], output: list[Output | Conference]) -> None:
     told, last = 0, 0.0
     for piece in pieces:
         if isinstance(piece, Sample):
@@ -242,7 +247,7 @@ def run(url: str, secret: str, path: Path) -> str:
         return "there is nothing to send"
     output = None
     try:
-        output = Output(url, secret, init)
+        output = _open(url, secret, init)
         _reported(pieces, [output])
     except PushError as error:
         return str(error)

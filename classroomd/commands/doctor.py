@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +16,8 @@ import typer
 
 from classroomd.commands import config as config_command
 from classroomd.output import err, out, show_json, show_table
+from streaming import conference
+from streaming.push import PushSpec
 
 _SIGNS = {"ok": "ok", "missing": "missing", "bad": "BAD"}
 
@@ -36,10 +40,13 @@ def doctor(
 ) -> None:
     """Look at this machine: programs, encoders, clock, disk."""
     folder = Path.cwd()
+    pushed: list[PushSpec] = []
     if config_file:
-        folder = config_command.load(config_file, as_json=as_json).storage.recordings
+        config = config_command.load(config_file, as_json=as_json)
+        folder, pushed = config.storage.recordings, config.streaming.push
     with err.status("trying encoders…"):
         found = [_python(), *_programs(), *_encoders(), _clock(), _disk(folder)]
+        found += [_webrtc(), *_conferences(pushed)]
     if as_json:
         show_json([vars(finding) for finding in found])
     else:
@@ -110,6 +117,23 @@ def _clock() -> Finding:
     return Finding(
         "clock", "missing", "not synchronised", "set up NTP: a lecture's date depends on it"
     )
+
+
+def _webrtc() -> Finding:
+    if importlib.util.find_spec("aiortc") is not None:
+        return Finding("shared screens", "ok", "aiortc is installed")
+    return Finding("shared screens", "missing", "no aiortc", "install classroomd[webrtc]")
+
+
+def _conferences(pushed: Sequence[PushSpec]) -> list[Finding]:
+    """The virtual cameras and microphones that this room wants."""
+    found = []
+    for spec in pushed:
+        if spec.url.startswith(f"{conference.SCHEME}:"):
+            missing = "; ".join(conference.problems(spec.url))
+            state: Literal["ok", "bad"] = "bad" if missing else "ok"
+            found.append(Finding(f"push {spec.id}", state, spec.url, missing))
+    return found
 
 
 def _disk(folder: Path) -> Finding:

@@ -1,0 +1,109 @@
+"""The program as a microphone of this computer (the camera needs a kernel module)."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from streaming import conference
+from streaming.push import Pushes, PushSpec
+
+needs_pulse = pytest.mark.skipif(
+    not all(shutil.which(name) for name in ("pulseaudio", "pactl", "pacat", "parec")),
+    reason="PulseAudio is not installed: apt-get install pulseaudio pulseaudio-utils",
+)
+
+
+def test_addresses_are_checked_and_what_is_missing_is_said() -> None:
+    spec = PushSpec(id="zoom", url="conference:///dev/video10?microphone=classroom")
+    assert conference.parse(spec.url) == ("/dev/video10", "classroom")
+    for wrong in (
+        "conference:",
+        "conference:///etc/passwd",
+        "conference:///dev/video1?speaker=x",
+        "conference:?microphone=a;b",
+    ):
+        with pytest.raises(ValidationError):
+            PushSpec(id="zoom", url=wrong)
+    missing = conference.problems("conference:///dev/video9999")
+    assert "modprobe v4l2loopback video_nr=9999" in missing[0]
+
+
+@pytest.fixture
+async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A PulseAudio of this test's own, without any device."""
+    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
+        for name in ("XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "PULSE_STATE_PATH", "HOME"):
+            monkeypatch.setenv(name, folder)
+        monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/native")
+        process = await asyncio.create_subprocess_exec(
+            *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
+            *("--disable-shm=yes", "-L", f"module-native-protocol-unix socket={folder}/native"),
+            env=os.environ | {"PULSE_SERVER": ""},
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(30):
+            while not (Path(folder) / "native").exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        yield
+        process.terminate()
+        await process.wait()
+
+
+async def _output(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    return (await process.communicate())[0].decode()
+
+
+async def _there(pushes: Pushes) -> bool:
+    sources = await _output("pactl", "list", "short", "sources")
+    return pushes.statuses()[0].state == "live" and "classroom_microphone" in sources
+
+
+@needs_pulse
+async def test_the_lecture_is_heard_from_the_virtual_microphone(
+    sound_server: None, tmp_path: Path, make_live: Any
+) -> None:
+    (tmp_path / "live").mkdir()
+    maker = make_live(tmp_path / "part.mp4", tmp_path / "live" / "program.mp4")
+
+    async def write() -> None:
+        while True:
+            await asyncio.to_thread(maker.write, 0.2)
+            await asyncio.sleep(0.2)
+
+    writing = asyncio.create_task(write())
+    spec = PushSpec(id="room", url="conference:?microphone=classroom")
+    pushes = Pushes([spec], resolve=lambda _: "")
+    pushes.start(tmp_path)
+    listener = None
+    try:
+        async with asyncio.timeout(60):
+            while not await _there(pushes):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            listener = await asyncio.create_subprocess_exec(
+                *("parec", "--device=classroom_microphone", "--raw", "--format=s16le"),
+                *("--rate=8000", "--channels=1", "--latency-msec=50"),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert listener.stdout
+            loud = 0
+            while loud < 2000:
+                heard = array.array("h", await listener.stdout.readexactly(1600))
+                loud += sum(abs(one) > 1000 for one in heard)
+    finally:
+        writing.cancel()
+        if listener is not None:
+            listener.kill()
+            await listener.wait()
+        await pushes.stop()
+    assert pushes.statuses()[0].state == "off"
