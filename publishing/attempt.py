@@ -63,7 +63,7 @@ class Attempts:
                     products = job.products()
                     shipment = self._pack(job, products)
                     receipt = await self._exchange(job, shipment)
-                    delivery.stamps = {product.name: product.stamp for product in products}
+                    delivery.stamps = job.stamps(products)
                     self._verified(job, receipt)
             except TargetError as error:
                 self._failed(job, error, shipment)
@@ -109,11 +109,21 @@ class Attempts:
             if job.delivery.attempts > 1:
                 self._enter(job, DeliveryState.VERIFYING)
                 if (receipt := await _ask(target, shipment)) is not None:
+                    await self._words(target, shipment)
                     return receipt
                 self._enter(job, DeliveryState.SENDING)
             await target.send(shipment)
             self._enter(job, DeliveryState.VERIFYING)
-            return await target.verify(shipment)
+            receipt = await target.verify(shipment)
+            await self._words(target, shipment)
+            return receipt
+
+    async def _words(self, target: Target, shipment: Shipment) -> None:
+        """What is told about it follows, where it has changed since it was told."""
+        stamp = shipment.metadata.stamp
+        if shipment.notes.get("words", stamp) != stamp:
+            await target.reword(shipment)
+        shipment.notes["words"] = stamp
 
     def _pack(self, job: Job, products: Sequence[Product]) -> Shipment:
         async def save() -> None:

@@ -288,7 +288,7 @@ class DeliveryWorker:
         if delivery.state is DeliveryState.VERIFIED and (folder / PRUNED).exists():
             anew = False  # the media was deleted here because it is there
         elif delivery.state is DeliveryState.VERIFIED:
-            stamps = {product.name: product.stamp for product in job.products()}
+            stamps = job.stamps(job.products())
             anew = anew and not record.stamps_match(delivery, stamps)
         if delivery.goal is Goal.WITHDRAW:
             anew = again

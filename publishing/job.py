@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from publishing import record, targets
-from publishing.metadata import read_manifest
+from publishing.metadata import read_manifest, read_metadata
 from publishing.products import Product, collect
 from publishing.progress import Pace
 from publishing.record import Delivery, DeliveryState
@@ -20,6 +21,7 @@ from recorder.recording import Life, Recording, RecordingError
 
 ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
 DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
+WORDS = "words"
 RESTING = (*DONE, DeliveryState.HELD)
 
 
@@ -83,6 +85,11 @@ class Job:
                 "Run `classroomd produce` on it, then retry the delivery.",
             )
         return products
+
+    def stamps(self, products: Sequence[Product]) -> dict[str, str]:
+        """What is delivered as it stands now: each file's stamp, and that of the words."""
+        words = read_metadata(self.folder).stamp
+        return {WORDS: words} | {product.name: product.stamp for product in products}
 
     def finished(self) -> list[Product]:
         """The products of the kinds that go there, as far as they are finished."""

@@ -6,6 +6,7 @@ stands above it, because that is where a person corrects things after class.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from datetime import datetime, timedelta
@@ -65,6 +66,11 @@ class Metadata(BaseModel):
     @property
     def ended(self) -> datetime:
         return self.started + timedelta(seconds=self.duration_s or 0)
+
+    @property
+    def stamp(self) -> str:
+        """Changes when a word, the visibility or a chapter does."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     def text(self) -> str:
         """A description for platforms that have one free field: chapters in the usual form."""

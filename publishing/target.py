@@ -111,6 +111,13 @@ class Target(ABC):
         `wait` while the platform is still working on it.
         """
 
+    async def reword(self, shipment: Shipment) -> None:
+        """Tell the platform the words, chapters and visibility of what it has, as they are now.
+
+        Where they stand in a file of their own, or nobody reads them, there is nothing to tell.
+        """
+        return
+
     async def ahead(self, shipment: Shipment, lecture: Product) -> None:
         """Send what of a lecture that still grows is final already: all but its beginning.
 

@@ -115,6 +115,9 @@ class Canvas(Target):
             )
         return Receipt(target=self.id, how=self.options.proof, files=files, place=files[0].place)
 
+    async def reword(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
+
     async def withdraw(self, shipment: Shipment) -> None:
         course = await self._course(shipment)
         for product in shipment.products:

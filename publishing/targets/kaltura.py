@@ -142,6 +142,11 @@ class Kaltura(Target):
             reference=entry["id"],
         )
 
+    async def reword(self, shipment: Shipment) -> None:
+        if entry := await self._entry(shipment):
+            words = self._words(shipment)
+            await self.call("media", "update", entryId=entry["id"], mediaEntry=words)
+
     async def withdraw(self, shipment: Shipment) -> None:
         if entry := await self._entry(shipment):
             await self.call("media", "delete", entryId=entry["id"])
@@ -159,18 +164,20 @@ class Kaltura(Target):
         return dict(listed["objects"][0]) if listed["objects"] else None
 
     async def _create(self, shipment: Shipment) -> dict[str, Any]:
+        entry = {**self._words(shipment), "mediaType": 1}
+        if self.options.category:
+            entry["categories"] = self.options.category
+        return dict(await self.call("media", "add", entry=entry))
+
+    def _words(self, shipment: Shipment) -> dict[str, Any]:
         about = shipment.metadata
-        entry = {
+        return {
             "objectType": "KalturaMediaEntry",
-            "mediaType": 1,
             "name": about.title,
             "description": about.text(),
             "referenceId": about.recording,
             "tags": ",".join(filter(None, (about.course, about.lecturer, about.room))),
         }
-        if self.options.category:
-            entry["categories"] = self.options.category
-        return dict(await self.call("media", "add", entry=entry))
 
     async def _upload(self, shipment: Shipment, lecture: Product, note: dict[str, Any]) -> str:
         """Chunks appended at `resumeAt`; the token tells how many bytes it holds."""

@@ -140,6 +140,9 @@ class Moodle(Target):
             reference=str(found["discussion"]),
         )
 
+    async def reword(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
+
     async def withdraw(self, shipment: Shipment) -> None:
         found = await self._find(shipment)
         if found is not None:

@@ -8,6 +8,7 @@ so a proxy may say 504 while the workflow already runs: that is a question, neve
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any, ClassVar, Literal, Self
@@ -169,6 +170,31 @@ class Opencast(Target):
             )
         place = f"{self.options.url}/admin-ui/index.html#/events/events?search={event}"
         return Receipt(target=self.id, how="hash", files=files, place=place, reference=event)
+
+    async def reword(self, shipment: Shipment) -> None:
+        """By the external API; who may see it changes at once, words after republishing."""
+        event, about = self._event(shipment), shipment.metadata
+        url = f"{self.options.url}/api/events/{event}"
+        words = {"title": about.title, "description": about.text(), "license": about.licence or "",
+                 "language": about.language or ""}  # fmt: skip
+        told = json.dumps([{"id": key, "value": value} for key, value in words.items()])
+        await self.web.ask(
+            "PUT",
+            f"{url}/metadata",
+            params={"type": "dublincore/episode"},
+            data={"metadata": told},
+            ok=(200, 204),
+        )
+        if self.options.acl != "none":
+            given = self.options.acl if isinstance(self.options.acl, dict) else {}
+            permits = [
+                {"role": role, "action": action, "allow": True}
+                for role, actions in roles(about, given).items()
+                for action in actions
+            ]
+            await self.web.ask(
+                "PUT", f"{url}/acl", data={"acl": json.dumps(permits)}, ok=(200, 204)
+            )
 
     async def withdraw(self, shipment: Shipment) -> None:
         event = self._event(shipment)

@@ -132,6 +132,13 @@ class Panopto(Target):
             target=self.id, how="duration", files=[file], place=place, reference=found["Id"]
         )
 
+    async def reword(self, shipment: Shipment) -> None:
+        if (found := await self._find(shipment)) is not None:
+            about, mark = shipment.metadata, await self._mark(shipment)
+            words = {"Name": about.title, "Description": f"{about.text()}\n\n{mark}".strip()}
+            url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(found['Id'])}"
+            await self.ask("PUT", url, json=words)
+
     async def withdraw(self, shipment: Shipment) -> None:
         for one in await self._all(shipment):
             await self._delete(one["Id"])

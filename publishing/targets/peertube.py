@@ -158,6 +158,16 @@ class PeerTube(Target):
             reference=str(told["uuid"]),
         )
 
+    async def reword(self, shipment: Shipment) -> None:
+        number = shipment.note(shipment.lecture).get("video") or await self._find(shipment)
+        if number:
+            words = self._words(shipment, await self._channel())
+            del words["filename"]
+            video = f"{self.options.url}/api/v1/videos/{number}"
+            await self.ask("PUT", video, ok=(204,), json=words)
+            told = [{"timecode": int(t), "title": x} for t, x in shipment.metadata.chapters]
+            await self.ask("PUT", f"{video}/chapters", ok=(204,), json={"chapters": told})
+
     async def withdraw(self, shipment: Shipment) -> None:
         number = shipment.note(shipment.lecture).get("video") or await self._find(shipment)
         if number:

@@ -134,6 +134,15 @@ class YouTube(Target):
         how = "size" if size else "duration"
         return Receipt(target=self.id, how=how, files=files, place=place, reference=video)
 
+    async def reword(self, shipment: Shipment) -> None:
+        if video := shipment.note(shipment.lecture).get("video") or await self._find(shipment):
+            await self.ask(
+                "PUT",
+                f"{self.options.url}/youtube/v3/videos",
+                params={"part": "snippet,status"},
+                json={"id": video, **self._words(shipment.metadata)},
+            )
+
     async def withdraw(self, shipment: Shipment) -> None:
         note = shipment.note(shipment.lecture)
         if video := note.get("video") or await self._find(shipment):

@@ -15,6 +15,7 @@ import pytest
 from fault_proxy import Fault, FaultProxy
 
 from publishing.delivery import Backoff, DeliveryStatus, DeliveryWorker
+from publishing.metadata import correct
 from publishing.target import TargetConfig
 from recorder.recording import PRODUCTS
 
@@ -58,6 +59,10 @@ class Site(ABC):
     async def damage(self, name: str) -> None:
         """Change one byte of what arrived, behind the platform's back."""
         pytest.skip("the platform's content cannot be changed from outside")
+
+    async def words(self) -> tuple[str, str]:
+        """Title and visibility of the one thing that the platform shows, "" where it has none."""
+        pytest.skip("this place tells no words but in files")
 
     def sent_as(self, name: str) -> str:
         """The name that `holdings` uses for a product."""
@@ -137,6 +142,17 @@ class TargetContract:
         lecture = folder / PRODUCTS / "lecture.mp4"
         lecture.write_bytes(os.urandom(site.lecture_bytes - 1000))
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_corrected_words_follow(self, site: Site, folder: Path) -> None:
+        await deliver(folder, self.kept(site))
+        await site.words()
+        correct(folder, title="Another title", visibility="public")
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        title, seen = await site.words()
+        assert (title, seen or "public") == ("Another title", "public")
+        before = site.proxy.asked
+        await deliver(folder, self.kept(site))
+        assert site.proxy.asked == before
 
 
 class HttpTargetContract(TargetContract):

@@ -67,6 +67,10 @@ class FakeKaltura(Fake):
         self.entries[entry["id"]] = entry
         return entry
 
+    def media_update(self, told: dict[str, Any]) -> Any:
+        self.entries[told["entryId"]].update(told["mediaEntry"])
+        return {"id": told["entryId"]}
+
     def media_delete(self, told: dict[str, Any]) -> Any:
         del self.entries[told["entryId"]]
 
@@ -164,6 +168,10 @@ class KalturaSite(Site):
                 if asset["entry"] == name:
                     found.setdefault("captions.en.vtt", []).append(asset.get("text", b""))
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (entry,) = self.fake.entries.values()
+        return entry["name"], ""
 
     async def wipe(self) -> None:
         self.fake.entries, self.fake.tokens, self.fake.captions = {}, {}, {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -95,6 +96,11 @@ class FakeOpencast(Fake):
             return Answer(200)
         if verb == "POST /ingest/ingest":
             return self._ingest(request.form)
+        if found := re.fullmatch(r"PUT /api/events/([\w-]+)/(metadata|acl)", verb):
+            told = json.loads(request.form[found[2]])
+            assert found[2] == "acl" or request.query == {"type": "dublincore/episode"}
+            self.events[found[1]][found[2]] = told
+            return Answer(204)
         if found := re.fullmatch(r"(GET|DELETE) /api/events/([\w-]+)", verb):
             return self._event(*found.groups())
         if found := re.fullmatch(r"GET /assets/episode/([\w-]+)", verb):
@@ -230,6 +236,12 @@ class OpencastSite(Site):
                 key = track.findtext(f"{{{NS}}}url")
                 found.setdefault(key.rpartition("/")[2], []).append(self.fake.files[key])
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (event,) = self.fake.events.values()
+        told = {one["id"]: one["value"] for one in event.get("metadata", [])}
+        public = [one["role"] for one in event.get("acl", [])] == ["ROLE_ANONYMOUS"]
+        return told.get("title", ""), "public" if public else ""
 
     async def wipe(self) -> None:
         self.fake.files, self.fake.events = {}, {}

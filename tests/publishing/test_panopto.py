@@ -71,10 +71,12 @@ class FakePanopto(Fake):
             term = request.query["searchQuery"]
             found = [s for s in self.sessions.values() if term in s["Description"]]
             return Answer(200, {"Results": [self._session(s) for s in found]})
-        if about := re.fullmatch(r"(GET|DELETE) /api/v1/sessions/(\w+)", verb):
+        if about := re.fullmatch(r"(GET|PUT|DELETE) /api/v1/sessions/(\w+)", verb):
             session = self.sessions.get(about[2])
             if session is None:
                 return Answer(404)
+            if about[1] == "PUT":
+                session.update(request.json)
             if about[1] == "DELETE":
                 del self.sessions[about[2]]
                 return Answer(200)
@@ -174,6 +176,10 @@ class PanoptoSite(Site):
         for session in self.fake.sessions.values():
             found.setdefault("lecture.mp4", []).append(session["data"])
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (session,) = self.fake.sessions.values()
+        return session["Name"], ""
 
     async def wipe(self) -> None:
         self.fake.sessions, self.fake.uploads = {}, {}

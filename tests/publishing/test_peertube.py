@@ -100,6 +100,9 @@ class FakePeerTube(Fake):
             told = {"id": number, "uuid": f"u{number}", "shortUUID": f"s{number}",
                     "duration": 40, "state": {"id": state, "label": "state"}}  # fmt: skip
             return Answer(200, told)
+        if method == "PUT" and not rest:
+            video.update(request.json)
+            return Answer(204)
         if method == "DELETE" and not rest:
             del self.videos[number]
             return Answer(204)
@@ -129,6 +132,10 @@ class PeerTubeSite(Site):
             for language, text in video["captions"].items():
                 found.setdefault(f"captions.{language}.vtt", []).append(text)
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (video,) = self.fake.videos.values()
+        return video["name"], {1: "public", 2: "unlisted", 3: "private"}[video["privacy"]]
 
     async def wipe(self) -> None:
         self.fake.videos = {}

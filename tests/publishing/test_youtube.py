@@ -74,6 +74,12 @@ class FakeYouTube(Fake):
             return Answer(200, {})
         if verb == "GET /youtube/v3/videos":
             return self._video(request.query["id"])
+        if verb == "PUT /youtube/v3/videos":
+            told = request.json
+            assert request.query == {"part": "snippet,status"}
+            assert told["snippet"]["categoryId"]  # YouTube demands it with every title
+            self.videos[told.pop("id")].update(told)
+            return Answer(200, {})
         if verb == "DELETE /youtube/v3/videos":
             return Answer(204 if self.videos.pop(request.query["id"], None) else 404)
         return self.refuse(verb, 404)
@@ -145,6 +151,10 @@ class YouTubeSite(Site):
             for language, text in self.fake.captions.get(name, {}).items():
                 found.setdefault(f"captions.{language}.vtt", []).append(text)
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (video,) = self.fake.videos.values()
+        return video["snippet"]["title"], video["status"]["privacyStatus"]
 
     async def wipe(self) -> None:
         self.fake.videos, self.fake.captions = {}, {}
