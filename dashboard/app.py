@@ -49,6 +49,7 @@ from dashboard.api import (
     view,
 )
 from dashboard.auth import Authenticator, anyone
+from dashboard.description import describe
 from dashboard.presets import PresetPictures
 from dashboard.room import Technician
 from devices.tablets.decks import MAX_BYTES
@@ -191,6 +192,8 @@ def create_app(
     _install_probes(app, classroom)
     built_pages.install(app, folder)
     undeclared = [route.path for route in declared_routes(app) if route.role is None]
+    roles = {(route.method, route.path): str(route.role) for route in declared_routes(app)}
+    app.openapi = lambda: describe(app, roles)  # type: ignore[method-assign]
     if undeclared:
         raise RuntimeError(f"These routes declare no role: {', '.join(undeclared)}")
     return app
