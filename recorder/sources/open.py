@@ -18,7 +18,7 @@ OPEN_TIMEOUT = 8.0
 READ_TIMEOUT = {"rtsp": 2.0, "rtsps": 2.0}
 SLOWER_READ_TIMEOUT, PLAYLIST_READ_TIMEOUT = 4.0, 25.0
 
-_STREAMS = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "file"})
+_STREAMS = frozenset({"rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "file"})
 _CHILDREN = {
     "test": "recorder.sources.generate",
     "v4l2": "recorder.sources.capture",
@@ -37,6 +37,7 @@ _OWN = {
     "https": ("sub",),
     "rtmp": ("sub",),
     "rtmps": ("sub",),
+    "srt": ("sub",),
     "file": ("pace", "loop"),
 }
 
@@ -168,6 +169,8 @@ def open_stream(
     """
     import av
 
+    from recorder.sources import relay
+
     url = address.url
     if secret is not None and address.live:
         url = with_credentials(url, read_secret(secret))
@@ -187,6 +190,8 @@ def open_stream(
     elif address.live:
         options["rw_timeout"] = str(round(patience * 1e6))
     try:
+        if address.scheme in relay.SCHEMES:
+            return relay.open_relayed(url, patience, options)
         return av.open(url, "r", options=options, timeout=timeout)
     except (OSError, av.error.FFmpegError) as error:  # the error's text holds the whole address
         raise SourceError(f"{_shown(address)} does not open: {reason(error)}") from None

@@ -115,3 +115,22 @@ def _skip_scaling(bits: _Bits, lists: int) -> None:
             if following:
                 following = (last + bits.se() + 256) % 256
             last = following or last
+
+
+def adts(data: bytes) -> tuple[int, bytes, int, int] | None:
+    """What an ADTS header says, as transport streams put it before every AAC frame.
+
+    Returns its length, the AudioSpecificConfig, the sample rate and the channels (ISO/IEC 14496-3,
+    1.A.2.2.1 and 1.6.2.1); None when there is none.
+    """
+    if len(data) < 9 or data[0] != 0xFF or data[1] & 0xF6 != 0xF0:
+        return None
+    kind, rate = (data[2] >> 6) + 1, data[2] >> 2 & 15
+    channels = (data[2] & 1) << 2 | data[3] >> 6
+    if rate >= len(_RATES) or not channels:
+        return None
+    config = kind << 11 | rate << 7 | channels << 3
+    return (7 if data[1] & 1 else 9), config.to_bytes(2, "big"), _RATES[rate], channels
+
+
+_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)

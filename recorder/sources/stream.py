@@ -18,7 +18,7 @@ from av.stream import Stream
 from recorder.clock import US, ClassClock, SenderClock, SourceClock
 from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
-from recorder.sources import Sink, parameters
+from recorder.sources import Sink, parameters, relay
 from recorder.sources.open import Address, SourceError, open_stream, reason
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class _Track:
     media: MediaStream
     in_band: bool
     sets: set[bytes]
+    adts: bool = False
 
 
 def _media(stream: Stream) -> MediaStream:
@@ -173,6 +174,8 @@ class StreamSource(threading.Thread):
         except Exception as error:
             log.exception("source %s: reading failed", self._spec.id)
             return f"reading it failed ({type(error).__name__})"
+        finally:
+            relay.end(container)
         return "the stream ended"
 
     def _choose(self, container: InputContainer) -> dict[int, _Track]:
@@ -189,8 +192,37 @@ class StreamSource(threading.Thread):
             if media.codec == "h264" and known and not media.width:
                 width, height = parameters.h264_size(next(iter(known))) or (0, 0)
                 media = replace(media, width=width, height=height)
-            tracks[stream.index] = _Track(len(tracks), scale, media, in_band, known)
+            adts = media.codec == "aac" and not media.extradata
+            tracks[stream.index] = _Track(len(tracks), scale, media, in_band or adts, known, adts)
+        if not self._address.live:
+            self._look_ahead(container, tracks)
         return tracks
+
+    def _look_ahead(self, container: InputContainer, tracks: dict[int, _Track]) -> None:
+        """Takes what only a file's packets say before they are copied."""
+        for index, track in tracks.items():
+            if track.adts:
+                for packet in container.demux(container.streams[index]):
+                    if packet.size:
+                        self._bare(packet, track)
+                        break
+                container.seek(0)
+
+    def _bare(self, packet: av.Packet[Any], track: _Track) -> av.Packet[Any]:
+        """The AAC frame without its transport header, which tells the stream's format."""
+        data = bytes(packet)
+        found = parameters.adts(data)
+        if found is None:
+            return packet
+        length, config, rate, channels = found
+        if not track.sets:
+            track.sets = {config}
+            told: dict[str, Any] = {"extradata": config, "rate": rate, "channels": channels}
+            track.media = replace(track.media, **told, template=None)
+        bare: av.Packet[Any] = av.Packet(data[length:])
+        bare.pts, bare.dts, bare.duration = packet.pts, packet.dts, packet.duration
+        bare.is_keyframe = True
+        return bare
 
     def _unclear(self, tracks: dict[int, _Track]) -> bool:
         """A picture of unknown size that will not be told by the first key frame."""
@@ -218,6 +250,8 @@ class StreamSource(threading.Thread):
             if not packet.size:
                 continue
             track = tracks[packet.stream_index]
+            if track.adts:
+                packet = self._bare(packet, track)  # noqa: PLW2901
             ticks = packet.dts if packet.dts is not None else packet.pts
             if ticks is None and track.index not in last:
                 untimed.setdefault(track.index, []).append(packet)
@@ -237,7 +271,12 @@ class StreamSource(threading.Thread):
         burst: list[tuple[av.Packet[Any], _Track, float, float]] = []
         for packet, track, stamp in self._packets(container, tracks):
             arrival = self._arrival(packet, track, now())
-            if track.in_band and packet.is_keyframe and self._parameters(packet, track):
+            if (
+                track.in_band
+                and not track.adts
+                and packet.is_keyframe
+                and self._parameters(packet, track)
+            ):
                 begun = False
             if anchored and begun:
                 self._emit(packet, track, stamp, self._mapping.offset(stamp, arrival))

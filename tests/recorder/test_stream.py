@@ -208,15 +208,14 @@ async def test_a_file_without_media_is_refused(
     assert "No such file" in made.status.sources["slides"].detail
 
 
-@pytest.mark.parametrize("clock", ["arrival", "sender"])
 async def test_sender_reports_are_measured_and_used_where_they_are_trusted(
-    hold_class: Callable[..., Any], camera: Callable[..., Any], clock: str
+    hold_class: Callable[..., Any], camera: Callable[..., Any]
 ) -> None:
-    made = hold_class(f"presenter={camera().url}", clock=clock)
+    made = hold_class(f"presenter={camera().url}", clock="sender")
     await made.start()
     await made.running("presenter")
-    await made.until(lambda: made.status.duration_s > 3, "three seconds")
+    await made.until(lambda: made.status.duration_s > 8, "its first report")
     await made.finish()
     found = made.recording.manifest.measured["sources"]["presenter"]
     assert -50 < found["sender_latency_ms"] < 2000 and "drift_ppm" in found
-    assert found["sender_clock_used"] == (clock == "sender")
+    assert found["sender_clock_used"]
