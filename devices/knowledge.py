@@ -30,7 +30,11 @@ class Knowledge:
         on_settled: Callable[[], None],
     ) -> None:
         self._state = DeviceState(
-            id=spec.id, name=spec.name or spec.id, kind=profile.kind, profile=profile.name
+            id=spec.id,
+            name=spec.name or spec.id,
+            kind=profile.kind,
+            profile=profile.name,
+            presets=spec.presets,
         )
         self._clock, self._on_state, self._on_settled = clock, on_state, on_settled
         self._shown: DeviceState | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from devices.auto import AUTO, AutoDevice, Memory
 from devices.clock import Clock
-from devices.codec import UnknownCommand, check_options
+from devices.codec import Codec, UnknownCommand, check_options
 from devices.discovery.recognise import WAYS as ASKABLE
 from devices.driver import Driver
 from devices.model import CommandResult, DeviceSpec, DeviceState, Value
@@ -89,7 +89,21 @@ def check_spec(spec: DeviceSpec, catalog: Catalog) -> Profile:
     except ValueError as error:
         raise SpecError(spec.id, "options", str(error), "Correct it") from error
     _check_secrets(spec, _secret_names(profile))
+    _check_presets(spec, profile)
     return profile
+
+
+def _check_presets(spec: DeviceSpec, profile: Profile) -> None:
+    codec = Codec(profile, spec.options) if spec.presets else None
+    for number in spec.presets:
+        try:
+            assert codec is not None
+            codec.set("preset_recall", number)
+        except UnknownCommand:
+            raise SpecError(spec.id, "presets", "this device has no presets", "Remove it") from None
+        except ValueError as error:
+            message = f"preset {number!r}: {error}"
+            raise SpecError(spec.id, "presets", message, "Write numbers = names") from error
 
 
 def _check_secrets(spec: DeviceSpec, names: set[str]) -> None:

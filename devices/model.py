@@ -30,7 +30,7 @@ class Health(StrEnum):
 
 
 class DeviceSpec(BaseModel):
-    """One `[[devices]]` table of room.toml."""
+    """One `[[devices]]` table of room.toml. `presets`: names of a camera's presets, by number."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +39,7 @@ class DeviceSpec(BaseModel):
     profile: str
     transport: str
     options: dict[str, Any] = Field(default_factory=dict)
+    presets: dict[str, str] = Field(default_factory=dict)
 
 
 class CommandInfo(BaseModel):
@@ -74,6 +75,7 @@ class DeviceState(BaseModel):
     values: dict[str, Value] = Field(default_factory=dict)
     desired: dict[str, Value] = Field(default_factory=dict)
     commands: list[CommandInfo] = Field(default_factory=list)
+    presets: dict[str, str] = Field(default_factory=dict)
 
 
 class CommandResult(BaseModel):

@@ -317,6 +317,7 @@ async def test_a_camera_moves_only_while_it_is_held(panel: Watched, room: Any) -
     await stopped("up")
     await page.keyboard.up("Enter")
 
+    await expect(page.get_by_role("button", name="Go to view Lectern")).to_be_visible()
     await page.get_by_role("button", name="Save view").click()
     await page.get_by_role("button", name="Save this view as 2").click()
     await expect(page.locator(".preset img")).to_have_count(1)

@@ -143,6 +143,7 @@ class PretendRoom:
                 power=Power.ON,
                 values={"preset": 1},
                 commands=[POWER, PRESET, PRESET_SET, PAN_TILT, ZOOM, HOME],
+                presets={"1": "Lectern", "4": "Board on the left"},
             ),
             DeviceState(
                 id="screen",

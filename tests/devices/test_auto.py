@@ -143,3 +143,19 @@ def test_what_cannot_be_asked_is_an_error_of_the_file() -> None:
             catalog=Catalog(),
             on_state=lambda _: None,
         )
+
+
+def test_presets_have_names_and_must_exist() -> None:
+    camera = DeviceSpec(
+        id="camera", profile="visca/raw", transport="tcp://10.0.0.9", presets={"1": "Lectern"}
+    )
+    manager = DeviceManager([camera], catalog=Catalog(), on_state=lambda _: None)
+    assert manager.state("camera").presets == {"1": "Lectern"}
+    for update, words in (
+        ({"presets": {"one": "Lectern"}}, "preset 'one'"),
+        ({"profile": "samsung/mdc"}, "has no presets"),
+    ):
+        with pytest.raises(SpecError, match=words):
+            DeviceManager(
+                [camera.model_copy(update=update)], catalog=Catalog(), on_state=lambda _: None
+            )

@@ -100,6 +100,7 @@ export interface DeviceState {
   values: Record<string, boolean | number | string | null>;
   desired: Record<string, boolean | number | string | null>;
   commands: CommandInfo[];
+  presets: Record<string, string>;
 }
 
 export interface Draft {

@@ -166,11 +166,12 @@ function Presets({ device }: { device: DeviceState }) {
       <div class={`presets ${saving.value ? "is-saving" : ""}`}>
         {numbers.map((number) => {
           const shown = pictures.value.find((one) => one.number === number);
+          const name = device.presets[String(number)] ?? String(number);
           return (
             <Button
               key={number}
               class="preset"
-              label={t(saving.value ? "preset.save.at" : "preset.go", { n: number })}
+              label={t(saving.value ? "preset.save.at" : "preset.go", { n: name })}
               pressed={device.values["preset"] === number}
               disabled={!awake(device)}
               act={() => use(number)}
@@ -182,7 +183,7 @@ function Presets({ device }: { device: DeviceState }) {
                   <Icon name="camera" />
                 </span>
               )}
-              <bdi class="preset-number">{number}</bdi>
+              <bdi class="preset-number">{name}</bdi>
             </Button>
           );
         })}
