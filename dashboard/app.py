@@ -39,6 +39,7 @@ from dashboard.api import (
     persons,
     pushes,
     recordings,
+    questions,
     review,
     rights,
     session,
@@ -185,6 +186,7 @@ def create_app(
         tablet_socket,
         live,
         hls,
+        questions,
         share,
         pushes,
     ):

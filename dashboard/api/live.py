@@ -42,7 +42,8 @@ class LiveView(BaseModel):
 
     `state`: `off` when there is nothing for this caller; `paused`: nothing is shown or saved.
     `socket` and `hls` are addresses on this server (`{view}` stands for a source's id);
-    `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`.
+    `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`;
+    `asks`: the caller may send questions.
     """
 
     state: State
@@ -56,6 +57,7 @@ class LiveView(BaseModel):
     hls: str | None = None
     slides: str | None = None
     captions: list[str] = []
+    asks: bool = False
 
 
 class VisibilityChange(BaseModel):
@@ -118,6 +120,7 @@ async def live_now(
         socket=f"{base}/watch/{{view}}",
         hls=f"{base}/hls/index.m3u8" if program else None,
         slides=f"{base}/slides.jpg" if any(v.role == "slides" for v in pictures) else None,
+        asks=caller is not None or bool(key or request.cookies.get(LINK_COOKIE)),
         captions=await asyncio.to_thread(languages, one.folder),
     )
 

@@ -26,6 +26,13 @@ interface Push {
   detail: string;
 }
 
+interface Question {
+  id: string;
+  name: string;
+  text: string;
+  state: "waiting" | "shown" | "done";
+}
+
 interface LinkView {
   path: string;
   qr: string;
@@ -33,12 +40,18 @@ interface LinkView {
 
 const air = signal<OnAir | null>(null);
 const pushes = signal<Push[]>([]);
+const questions = signal<Question[]>([]);
 
 async function look(): Promise<void> {
   try {
-    const [told, sent] = await Promise.all([get<OnAir>("/live"), get<Push[]>("/live/pushes")]);
+    const [told, sent, asked] = await Promise.all([
+      get<OnAir>("/live"),
+      get<Push[]>("/live/pushes"),
+      get<Question[]>("/live/questions"),
+    ]);
     air.value = told;
     pushes.value = sent;
+    questions.value = asked;
   } catch {
     // The panel says itself that the room is away.
   }
@@ -125,6 +138,35 @@ function Pushed({ push }: { push: Push }) {
   );
 }
 
+function Asked({ question }: { question: Question }) {
+  const settle = async (state: Question["state"]) => {
+    await ask(`/live/questions/${question.id}`, { state });
+    await look();
+  };
+  return (
+    <blockquote class={`air-question is-${question.state}`}>
+      <p>
+        <bdi>{question.text}</bdi>
+      </p>
+      {question.name && (
+        <footer>
+          <bdi>{question.name}</bdi>
+        </footer>
+      )}
+      <div class="air-line">
+        {question.state === "waiting" && (
+          <Button kind="quiet" act={() => settle("shown")}>
+            {t("air.question.show")}
+          </Button>
+        )}
+        <Button kind="quiet" act={() => settle("done")}>
+          {t("air.question.done")}
+        </Button>
+      </div>
+    </blockquote>
+  );
+}
+
 function Sharing() {
   const told = shared.value;
   if (told === null || !told.available) return null;
@@ -180,6 +222,14 @@ export function OnAirCard() {
       {pushes.value.map((push) => (
         <Pushed key={push.id} push={push} />
       ))}
+      {questions.value.length > 0 && (
+        <div role="group" aria-label={t("air.questions")}>
+          <h3>{t("air.questions")}</h3>
+          {questions.value.slice(0, 20).map((one) => (
+            <Asked key={one.id} question={one} />
+          ))}
+        </div>
+      )}
       <Sharing />
     </section>
   );

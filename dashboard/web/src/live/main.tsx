@@ -27,6 +27,7 @@ interface LiveView {
   hls: string | null;
   slides: string | null;
   captions: string[];
+  asks: boolean;
 }
 
 type Way = "now" | "hls" | "thin";
@@ -269,6 +270,52 @@ function Choices({ told }: { told: LiveView }) {
   );
 }
 
+function AskLecturer({ told }: { told: LiveView }) {
+  const text = useSignal("");
+  const name = useSignal("");
+  const said = useSignal<"ask.sent" | "ask.failed" | null>(null);
+  const send = async () => {
+    const answer = await fetch(`/api/v1/live/${told.recording}/questions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ text: text.value, name: name.value }),
+    }).catch(() => null);
+    said.value = answer?.ok ? "ask.sent" : "ask.failed";
+    if (answer?.ok) text.value = "";
+  };
+  return (
+    <details class="ask">
+      <summary>{t("ask")}</summary>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void send();
+        }}
+      >
+        <input
+          required
+          maxLength={500}
+          dir="auto"
+          aria-label={t("ask.words")}
+          placeholder={t("ask.words")}
+          value={text.value}
+          onInput={(event) => (text.value = event.currentTarget.value)}
+        />
+        <input
+          maxLength={60}
+          dir="auto"
+          aria-label={t("ask.name")}
+          placeholder={t("ask.name")}
+          value={name.value}
+          onInput={(event) => (name.value = event.currentTarget.value)}
+        />
+        <button type="submit">{t("ask.send")}</button>
+      </form>
+      {said.value && <p role="status">{t(said.value)}</p>}
+    </details>
+  );
+}
+
 function message(told: LiveView | null): Key | null {
   if (told === null) return "connecting";
   if (told.state === "off" || told.state === "paused") return told.state;
@@ -302,6 +349,9 @@ function Page() {
         )}
       </main>
       {open && <Choices told={told} />}
+      {open && told.asks && (told.state === "live" || told.state === "paused") && (
+        <AskLecturer told={told} />
+      )}
     </div>
   );
 }
