@@ -15,6 +15,7 @@ from publishing import multipart
 from publishing.http import Url, Web
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
+from publishing.signed_in import Meaning
 from publishing.target import (
     ArrivedFile,
     ErrorKind,
@@ -40,7 +41,14 @@ _LANGUAGES = {
     "zh": "Chinese",
 }
 _BAD_SECRET = ("START_SESSION_ERROR", "INVALID_KS", "MISSING_KS", "SERVICE_FORBIDDEN")
-_QUOTA = ("QUOTA_EXCEEDED", "PARTNER_QUOTA", "STORAGE_QUOTA")
+_SAYS = "Kaltura says: {said} ({code})."
+_UNKNOWN = Meaning(ErrorKind.RETRY, _SAYS, "If it stays so, ask Kaltura about this code.")
+_QUOTA = Meaning(ErrorKind.BLOCKED, _SAYS, "Raise the partner's storage quota.")
+_SECRET = Meaning(ErrorKind.BLOCKED, _SAYS, "Check `partner_id` and `secret` of this target.")
+_MEANINGS = {
+    **dict.fromkeys(_BAD_SECRET, _SECRET),
+    **dict.fromkeys(("QUOTA_EXCEEDED", "PARTNER_QUOTA", "STORAGE_QUOTA"), _QUOTA),
+}
 
 
 class KalturaOptions(Options):
@@ -289,15 +297,9 @@ class Kaltura(Target):
         code = str(told.get("code", ""))
         if missing and code.endswith("NOT_FOUND"):
             return {}
-        what = f"Kaltura says: {told.get('message', code)} ({code})."
         if code in _BAD_SECRET:
             self._session = ""
-            raise TargetError(
-                ErrorKind.BLOCKED, what, f"Check `partner_id` and `secret` of {self.id}."
-            )
-        if code in _QUOTA:
-            raise TargetError(ErrorKind.BLOCKED, what, "Raise the partner's storage quota.")
-        raise TargetError(ErrorKind.RETRY, what, "If it stays so, ask Kaltura about this code.")
+        raise _MEANINGS.get(code, _UNKNOWN).error(code, str(told.get("message", "")))
 
 
 def _language(captions: Product) -> str:

@@ -17,6 +17,7 @@ from publishing.http import Url, Web
 from publishing.metadata import Metadata
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
+from publishing.signed_in import SignedIn, login_refused
 from publishing.sigv4 import SigV4
 from publishing.target import (
     ArrivedFile,
@@ -68,7 +69,7 @@ class Panopto(Target):
             "user may create sessions in the folder.",
             ca_file=self.options.ca_file,
         )
-        self._token = ""
+        self.door = SignedIn(self.web, self._login, expired=(401, 403))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -221,18 +222,8 @@ class Panopto(Target):
         return f"{self.options.url}/Panopto/PublicAPI/REST/sessionUpload/{upload['ID']}"
 
     async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
-        """One request with a token; Panopto says 403 when it ran out, so it is renewed once."""
-        ok = more.pop("ok", (200,))
-        for last in (False, True):
-            token = self._token or await self._login()
-            bearer = {"authorization": f"Bearer {token}"}
-            answer = await self.web.ask(method, url, ok=(*ok, 401, 403), headers=bearer, **more)
-            if answer.status_code in ok:
-                return answer
-            self._token = ""
-            if last:
-                raise self.web.refusal(answer)
-        raise AssertionError
+        """One request with a token; Panopto says 403 when it ran out."""
+        return await self.door.ask(method, url, **more)
 
     async def _login(self) -> str:
         client = httpx.BasicAuth(self.options.client_id, secret(self.options.client_secret))
@@ -245,13 +236,8 @@ class Panopto(Target):
         url = f"{self.options.url}/Panopto/oauth2/connect/token"
         answer = await self.web.ask("POST", url, data=form, auth=client, ok=(200, 400, 401))
         if answer.status_code != 200:
-            raise TargetError(
-                ErrorKind.BLOCKED,
-                "Panopto refused the login.",
-                f"Check the client and the user of [[publish]] {self.id}.",
-            )
-        self._token = str(answer.json()["access_token"])
-        return self._token
+            raise login_refused("Panopto", self.id, "the client and the user")
+        return str(answer.json()["access_token"])
 
 
 def manifest(about: Metadata, lecture: str, mark: str) -> bytes:

@@ -17,6 +17,7 @@ from publishing.http import Url, Web
 from publishing.metadata import Metadata, Visibility
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
+from publishing.signed_in import Meaning, SignedIn, login_refused
 from publishing.target import (
     ArrivedFile,
     ErrorKind,
@@ -45,6 +46,11 @@ _LICENCES = {
 }
 _PUBLISHED, _FAILED = 1, (7, 8)
 _PAGE = 50
+_QUOTA = Meaning(
+    ErrorKind.BLOCKED,
+    "The PeerTube user's quota is used up.",
+    "Raise the quota of this user, or delete old videos.",
+)
 
 
 class PeerTubeOptions(Options):
@@ -81,7 +87,12 @@ class PeerTube(Target):
             "and that this user may upload.",
             ca_file=self.options.ca_file,
         )
-        self._token = ""
+        self.door = SignedIn(
+            self.web,
+            self._login,
+            code=lambda told: told.get("code"),
+            meanings={"quota_reached": _QUOTA},
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -237,27 +248,8 @@ class PeerTube(Target):
         await self.ask("DELETE", url, ok=(204, 404))
 
     async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
-        """One request as the user; PeerTube's own error codes become remedies."""
-        token = self._token or await self._login()
-        ok = more.pop("ok", (200,))
-        headers = {**more.pop("headers", {}), "authorization": f"Bearer {token}"}
-        answer = await self.web.ask(method, url, ok=(*ok, 401, 413), headers=headers, **more)
-        if answer.status_code in ok:
-            return answer
-        if answer.status_code == 401:
-            self._token = ""
-            raise TargetError(ErrorKind.RETRY, "PeerTube's token ran out.")
-        try:
-            code = answer.json().get("code")
-        except (ValueError, AttributeError):
-            code = ""
-        if code == "quota_reached":
-            raise TargetError(
-                ErrorKind.BLOCKED,
-                "The PeerTube user's quota is used up.",
-                "Raise the quota of this user, or delete old videos.",
-            )
-        raise self.web.refusal(answer)
+        """One request as the user."""
+        return await self.door.ask(method, url, **more)
 
     async def _login(self) -> str:
         base = f"{self.options.url}/api/v1"
@@ -271,13 +263,8 @@ class PeerTube(Target):
         }
         answer = await self.web.ask("POST", f"{base}/users/token", data=form, ok=(200, 400))
         if answer.status_code != 200:
-            raise TargetError(
-                ErrorKind.BLOCKED,
-                "PeerTube refused the login.",
-                f"Check `user` and `secret` of [[publish]] {self.id}.",
-            )
-        self._token = str(answer.json()["access_token"])
-        return self._token
+            raise login_refused("PeerTube", self.id)
+        return str(answer.json()["access_token"])
 
     def _words(self, shipment: Shipment, channel: int) -> dict[str, Any]:
         about = shipment.metadata

@@ -19,6 +19,7 @@ from publishing.http import Url, Web
 from publishing.metadata import Metadata, Visibility
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
+from publishing.signed_in import Meaning, SignedIn
 from publishing.target import (
     ArrivedFile,
     ErrorKind,
@@ -38,6 +39,20 @@ _PRIVACY = {
 }
 _QUOTA_S = 6 * 3600.0
 _PAGES = 4
+_TODAY = Meaning(
+    ErrorKind.BLOCKED,
+    "YouTube takes no more uploads today ({code}).",
+    "Wait a day, or ask Google for a larger quota.",
+    retry_after=_QUOTA_S,
+)
+_SLOWER = Meaning(ErrorKind.RETRY, "YouTube asks to slow down ({code}).")
+_MEANINGS = {
+    "quotaExceeded": _TODAY,
+    "uploadLimitExceeded": _TODAY,
+    "rateLimitExceeded": _SLOWER,
+    "userRateLimitExceeded": _SLOWER,
+    "backendError": _SLOWER,
+}
 
 
 class YouTubeOptions(Options):
@@ -68,8 +83,13 @@ class YouTube(Target):
     web: Web
 
     async def __aenter__(self) -> Self:
-        self._token = ""
         self.web = Web("YouTube", refused_hint=f"Renew the secrets of [[publish]] {self.id}.")
+        self.door = SignedIn(
+            self.web,
+            self._renew,
+            code=lambda told: told["error"]["errors"][0]["reason"],
+            meanings=_MEANINGS,
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -238,25 +258,8 @@ class YouTube(Target):
         return told
 
     async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
-        """One request with a token; one that has run out is renewed, unless a body was streamed."""
-        ok = more.pop("ok", (200,))
-        headers = more.pop("headers", {})
-        again = not hasattr(more.get("content"), "__anext__")
-        while True:
-            token = self._token or await self._renew()
-            bearer = {**headers, "authorization": f"Bearer {token}"}
-            answer = await self.web.ask(
-                method, url, ok=(*ok, 400, 401, 403), headers=bearer, **more
-            )
-            if answer.status_code == 401:
-                self._token = ""
-                if again:
-                    again = False
-                    continue
-                raise TargetError(ErrorKind.RETRY, "YouTube's token ran out.")
-            if answer.status_code in ok:
-                return answer
-            raise self._refusal(answer)
+        """One request with a token."""
+        return await self.door.ask(method, url, **more)
 
     async def _renew(self) -> str:
         form = {
@@ -272,8 +275,7 @@ class YouTube(Target):
                 "Google no longer accepts the refresh token.",
                 f"Authorise the channel anew and replace `secret` of [[publish]] {self.id}.",
             )
-        self._token = str(answer.json()["access_token"])
-        return self._token
+        return str(answer.json()["access_token"])
 
     def _words(self, about: Metadata) -> dict[str, Any]:
         text = f"{about.text()}\n\n{_mark(about)}".strip()
@@ -291,22 +293,6 @@ class YouTube(Target):
             "selfDeclaredMadeForKids": False,
         }
         return {"snippet": snippet, "status": status}
-
-    def _refusal(self, answer: httpx.Response) -> TargetError:
-        try:
-            reason = answer.json()["error"]["errors"][0]["reason"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            return self.web.refusal(answer)
-        if reason in ("quotaExceeded", "uploadLimitExceeded"):
-            return TargetError(
-                ErrorKind.BLOCKED,
-                f"YouTube takes no more uploads today ({reason}).",
-                "Wait a day, or ask Google for a larger quota.",
-                retry_after=_QUOTA_S,
-            )
-        if reason in ("rateLimitExceeded", "userRateLimitExceeded", "backendError"):
-            return TargetError(ErrorKind.RETRY, f"YouTube asks to slow down ({reason}).")
-        return self.web.refusal(answer)
 
 
 def _mark(about: Metadata) -> str:

@@ -21,10 +21,16 @@ from publishing_contract import HttpTargetContract, Site, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
-from publishing.targets import moodle
+from publishing.targets import moodle, moodle_database
 
 TEXT = {"content-type": "text/plain; charset=utf-8"}
-FUNCTIONS = [*moodle._FUNCTIONS, "core_webservice_get_site_info", "mod_forum_delete_post"]
+FUNCTIONS = [
+    *moodle._FUNCTIONS,
+    *moodle_database.FUNCTIONS,
+    "core_webservice_get_site_info",
+    "mod_data_delete_entry",
+    "mod_forum_delete_post",
+]
 
 
 class FakeMoodle(Fake):
@@ -35,6 +41,8 @@ class FakeMoodle(Fake):
         self.token = "token"
         self.drafts: dict[int, dict[str, bytes]] = {}
         self.posts: dict[int, dict[str, Any]] = {}
+        self.entries: dict[int, dict[str, Any]] = {}
+        self.fields = [(21, "text"), (22, "textarea"), (23, "file"), (24, "file")]
         self.next = 100
         self.base = ""
         self.course = {"id": 7, "idnumber": "math-101", "maxbytes": 0}
@@ -82,6 +90,10 @@ class FakeMoodle(Fake):
     def _file(self, request: Request) -> Answer:
         if request.form.get("token") != self.token:
             return Answer(200, _error("invalidtoken"))
+        if "/mod_data/" in request.path:
+            entry, field, name = request.path.rpartition("/content/")[2].split("/")
+            data = self.entries[int(entry)]["files"][int(field)].get(name)
+            return Answer(200, data) if data is not None else Answer(404)
         post, _, name = request.path.rpartition("/post/")[2].partition("/")
         files = self.posts.get(int(post), {}).get("files", {})
         if name not in files:
@@ -137,6 +149,56 @@ class FakeMoodle(Fake):
     def mod_forum_delete_post(self, form: dict[str, str]) -> Any:
         del self.posts[int(form["postid"])]
         return {"status": True, "warnings": []}
+
+    def mod_data_get_databases_by_courses(self, form: dict[str, str]) -> Any:
+        assert form["courseids[0]"] == "7"
+        return {"databases": [{"id": 31, "name": "Lectures"}], "warnings": []}
+
+    def mod_data_get_fields(self, form: dict[str, str]) -> Any:
+        return {"fields": [{"id": n, "type": kind, "name": kind} for n, kind in self.fields]}
+
+    def mod_data_search_entries(self, form: dict[str, str]) -> Any:
+        found = [self._entry(n) for n, e in self.entries.items() if form["search"] in e["text"]]
+        assert form["returncontents"] == "1"
+        return {"entries": found, "totalcount": len(found)}
+
+    def mod_data_add_entry(self, form: dict[str, str]) -> Any:
+        number = self._number()
+        self.entries[number] = {"title": "", "text": "", "files": {}}
+        self._enter(self.entries[number], form)
+        return {"newentryid": number, "generalnotifications": [], "fieldnotifications": []}
+
+    def mod_data_update_entry(self, form: dict[str, str]) -> Any:
+        self._enter(self.entries[int(form["entryid"])], form)
+        return {"updated": True, "generalnotifications": [], "fieldnotifications": []}
+
+    def mod_data_delete_entry(self, form: dict[str, str]) -> Any:
+        del self.entries[int(form["entryid"])]
+        return {"status": True, "warnings": []}
+
+    def _enter(self, entry: dict[str, Any], form: dict[str, str]) -> None:
+        at = 0
+        while (field := form.get(f"data[{at}][fieldid]")) is not None:
+            value = json.loads(form[f"data[{at}][value]"])  # every value is JSON
+            kind = dict(self.fields)[int(field)]
+            if kind == "file":
+                ((name, data),) = self.drafts[value].items()  # one file for each field
+                entry["files"][int(field)] = {name: data}
+            else:
+                entry["text" if kind == "textarea" else "title"] = value
+            at += 1
+
+    def _entry(self, number: int) -> dict[str, Any]:
+        entry = self.entries[number]
+        contents: list[dict[str, Any]] = [
+            {"fieldid": 21, "content": entry["title"]}, {"fieldid": 22, "content": entry["text"]},
+        ]  # fmt: skip
+        for field, files in entry["files"].items():
+            base = f"{self.base}/webservice/pluginfile.php/44/mod_data/content/{number}/{field}"
+            contents.append({"fieldid": field, "files": [
+                {"filename": name, "filesize": len(data), "fileurl": f"{base}/{name}"}
+                for name, data in files.items()]})  # fmt: skip
+        return {"id": number, "contents": contents}
 
     def _fill(self, post: dict[str, Any], form: dict[str, str]) -> None:
         options = {
@@ -200,6 +262,48 @@ class TestMoodle(HttpTargetContract):
         yield site
         await site.proxy.stop()
         await fake.stop()
+
+    async def test_an_entry_of_a_database_once_and_whole_through_faults(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        config = site.config(database="Lectures", products=site.products)
+        lecture = (folder / "products/lecture.mp4").read_bytes()
+        status = await deliver(folder, config, tries=1)
+        assert status.state == "verified", status.detail
+        assert status.receipt is not None
+        assert status.receipt["place"].startswith(f"{site.proxy.url}/mod/data/view.php?d=31&rid=")
+        count = site.proxy.asked
+        for number in range(count):
+            for file in (folder / "deliveries").glob("*"):
+                file.unlink()
+            site.fake.entries, site.fake.drafts = {}, {}
+            site.proxy.reset()
+            site.proxy.faults = {number: Fault("lost") if number % 2 else Fault("cut", after=0)}
+            status = await deliver(folder, config)
+            assert status.state == "verified", status.detail
+            (entry,) = site.fake.entries.values()
+            assert entry["title"] == "Calculus: limits (2026-03-02)"
+            assert "First of twelve." in entry["text"]
+            assert list(entry["files"]) == [23, 24]
+            assert list(entry["files"][23].values()) == [lecture]
+        for entry in site.fake.entries.values():
+            entry["files"][23] = {"lecture.mp4": lecture[:-1] + b"?"}
+        (folder / "deliveries/lms.json").unlink()
+        assert (await deliver(folder, config)).state == "verified"
+        (entry,) = site.fake.entries.values()
+        assert list(entry["files"][23].values()) == [lecture]
+        worker = DeliveryWorker(folder.parent, [config])
+        await worker.withdraw(folder, "lms")
+        assert site.fake.entries == {}
+
+    async def test_a_database_that_does_not_fit_is_told(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        status = await deliver(folder, site.config(database="Films"))
+        assert (status.state, "no database Films" in status.detail) == ("failed", True)
+        site.fake.fields = [(21, "text")]
+        status = await deliver(folder, site.config(database="Lectures"))
+        assert "textarea, file" in status.detail
 
     async def test_the_post_holds_a_player_and_its_captions(
         self, site: MoodleSite, folder: Path

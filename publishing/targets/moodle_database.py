@@ -1,0 +1,156 @@
+"""An entry of a Moodle database activity that stands for a lecture: a catalogue to search in.
+
+Source: mod_data's external functions (mod_data_get_databases_by_courses, get_fields,
+search_entries, add_entry, update_entry, delete_entry). A file field holds one file and takes the
+id of a draft area as JSON; the upload limits of the course are not looked at. Adding is not
+idempotent, so the entry is looked for by the recording's id before one is added.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+from publishing.errors import ErrorKind, TargetError
+from publishing.metadata import Metadata
+from publishing.products import Kind, Product
+from publishing.shipment import Shipment
+from publishing.target import ArrivedFile, Receipt
+from publishing.targets import moodle_post
+from publishing.targets.moodle_wire import Wire
+
+FUNCTIONS = (
+    "core_course_get_courses_by_field",
+    "mod_data_get_databases_by_courses",
+    "mod_data_get_fields",
+    "mod_data_search_entries",
+    "mod_data_add_entry",
+    "mod_data_update_entry",
+)
+_ORDER = (Kind.LECTURE, Kind.CAPTIONS, Kind.POSTER)
+
+
+class Database:
+    """The database called `name` of a course. Its first text field takes the title, its first
+    text area what the lecture is about, and its file fields, in their order, lecture, captions and
+    poster, as many as there are.
+    """
+
+    def __init__(self, wire: Wire, name: str, target: str, proof: str) -> None:
+        self._wire = wire
+        self._name = name
+        self._target = target
+        self._proof = proof
+
+    async def send(self, shipment: Shipment, course: int) -> None:
+        """One entry with the files that its fields take. Raises TargetError."""
+        database, fields = await self._fields(course)
+        chosen = _chosen(shipment, fields)
+        values = [
+            {"fieldid": fields["text"][0], "value": json.dumps(_title(shipment.metadata))},
+            {
+                "fieldid": fields["textarea"][0],
+                "subfield": f"field_{fields['textarea'][0]}",
+                "value": json.dumps(moodle_post.about(shipment.metadata)),
+            },
+        ]
+        drafts = shipment.notes.setdefault("drafts", {})
+        for product, field in chosen:
+            known = drafts.get(product.name)
+            if known is None or known["stamp"] != product.stamp or shipment.notes.get("used"):
+                item, name = await self._wire.upload(shipment, product, 0)
+                known = drafts[product.name] = {"stamp": product.stamp, "id": item, "name": name}
+                await shipment.save()
+            shipment.at(product, product.size)
+            values.append({"fieldid": field, "value": json.dumps(known["id"])})
+        entry = await self._find(shipment, database)
+        shipment.notes["used"] = True  # a damaged entry wants its files sent anew
+        await shipment.save()
+        if entry is not None:
+            await self._wire.call("mod_data_update_entry", entryid=entry["id"], data=values)
+        else:
+            told = await self._wire.call(
+                "mod_data_add_entry", databaseid=database, groupid=0, data=values
+            )
+            if not told.get("newentryid"):
+                notes = [n["notification"] for n in told.get("fieldnotifications", [])]
+                raise TargetError(
+                    ErrorKind.BLOCKED,
+                    f"Moodle added no entry: {'; '.join(notes) or 'it does not say why'}.",
+                    f"Look at the fields of the database {self._name} and who may add entries.",
+                )
+        shipment.notes["used"] = False
+
+    async def verify(self, shipment: Shipment, course: int) -> Receipt:
+        """What the entry holds. Raises TargetError (absent)."""
+        database, fields = await self._fields(course)
+        entry = await self._find(shipment, database)
+        if entry is None:
+            raise TargetError(ErrorKind.ABSENT, "Moodle has no entry about it yet.")
+        held = {one["fieldid"]: one.get("files", []) for one in entry["contents"]}
+        files: list[ArrivedFile] = []
+        for product, field in _chosen(shipment, fields):
+            file = next(iter(held.get(field, [])), None)
+            try:
+                files.append(await self._wire.compare(shipment, product, file))
+            except TargetError:
+                shipment.notes["used"] = True
+                raise
+        return Receipt(
+            target=self._target,
+            how="hash" if self._proof == "hash" else "size",
+            files=files,
+            place=f"{self._wire.url}/mod/data/view.php?d={database}&rid={entry['id']}",
+            reference=str(entry["id"]),
+        )
+
+    async def withdraw(self, shipment: Shipment, course: int) -> None:
+        """Delete the entry; one that is gone is no error."""
+        database, _ = await self._fields(course)
+        if (entry := await self._find(shipment, database)) is not None:
+            await self._wire.call("mod_data_delete_entry", entryid=entry["id"])
+
+    async def _fields(self, course: int) -> tuple[int, dict[str, list[int]]]:
+        """The database's id, and its fields by type."""
+        told = await self._wire.call("mod_data_get_databases_by_courses", courseids=[course])
+        found = [int(one["id"]) for one in told["databases"] if one["name"] == self._name]
+        if not found:
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"The course has no database {self._name}.",
+                "Create it, or correct `database`.",
+            )
+        fields: dict[str, list[int]] = {"text": [], "textarea": [], "file": []}
+        told = await self._wire.call("mod_data_get_fields", databaseid=found[0])
+        for field in told["fields"]:
+            fields.setdefault(field["type"], []).append(int(field["id"]))
+        if missing := [kind for kind in ("text", "textarea", "file") if not fields[kind]]:
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"The database {self._name} has no field of the type {', '.join(missing)}.",
+                "Add a short text, a text area and one or more file fields.",
+            )
+        return found[0], fields
+
+    async def _find(self, shipment: Shipment, database: int) -> dict[str, Any] | None:
+        """The entry about this recording, by its id in the text."""
+        mark = moodle_post.mark(shipment.metadata)
+        told = await self._wire.call(
+            "mod_data_search_entries", databaseid=database, search=mark, returncontents=1
+        )
+        for entry in told["entries"]:
+            texts = [html.unescape(one.get("content") or "") for one in entry.get("contents", [])]
+            if any(mark in text for text in texts):
+                return dict(entry)
+        return None
+
+
+def _title(about: Metadata) -> str:
+    return f"{about.title} ({about.date})"[:255]
+
+
+def _chosen(shipment: Shipment, fields: dict[str, list[int]]) -> list[tuple[Product, int]]:
+    """The products that get a field of their own, in the order of the fields."""
+    ordered = sorted(shipment.of(*_ORDER), key=lambda product: _ORDER.index(product.kind))
+    return list(zip(ordered, fields["file"], strict=False))
