@@ -22,6 +22,7 @@ import websockets
 from devices.tablets.replica import Replica
 
 EVERY_SOCKET = 6
+DOZE = 24
 BASE = "classroom/bench"
 
 
@@ -126,6 +127,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self.clients: list[Client] = []
+        self.dozing: list[Client] = []
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
@@ -151,10 +153,34 @@ class Crowd:
             case "ready":
                 await self._until(lambda client: client.replica.ready)
                 await self._until(lambda client: client.replica.seq >= order["seq"])
+            case "doze":
+                self.dozing, self.clients = self.clients[:DOZE], self.clients[DOZE:]
+                for client in self.dozing:
+                    client.task.cancel()
+                await asyncio.gather(*[c.task for c in self.dozing], return_exceptions=True)
+            case "wake":
+                return await self._wake(order["seq"])
             case "answer":
                 await asyncio.gather(*[self._answer(c, order["question"]) for c in self.clients])
                 await self._until(lambda client: order["question"] in client.saved)
         return {"ms": 1000 * (time.monotonic() - began)}
+
+    async def _wake(self, seq: int) -> dict[str, list[float]]:
+        """Each comes back with what it had, then once more as one that has nothing."""
+        took: dict[str, list[float]] = {"back": [], "late": []}
+        for old in self.dozing:
+            for how, replica in (("back", old.replica), ("late", Replica())):
+                replica.ready = False
+                began = time.monotonic()
+                client = type(old)(old.who, old.where)
+                client.replica = replica
+                async with asyncio.timeout(60):
+                    while not (replica.ready and replica.seq >= seq):  # noqa: ASYNC110
+                        await asyncio.sleep(0.002)
+                took[how].append(1000 * (time.monotonic() - began))
+                client.task.cancel()
+                await asyncio.gather(client.task, return_exceptions=True)
+        return took
 
     async def _answer(self, client: Client, question: str) -> None:
         answer = {"type": "answer", "id": question, "session": "bench", "question": question}

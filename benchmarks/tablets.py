@@ -3,8 +3,11 @@
 Room, broker and crowd are processes of their own; the lecturer's tablet is in this one. Five in
 six tablets come in over MQTT, the others over the WebSocket. `page_turn_N_p99_ms`: from the
 lecturer's send to each tablet's copy of the page, 99th percentile over tablets and turns;
-`…_last_…`: until the last tablet of a turn has it. Also: N joining at once, N answering at once
-(counted exactly), and all back after the broker was killed.
+`…_last_…`: until the last tablet of a turn has it. `saved_N_…`: until the lecturer's tablet hears
+that the turn is committed; a slow disk shows there. One slow turn among TURNS must not be the 99th
+percentile, so there are many. Also: N joining at once, N answering at once (counted exactly), one
+tablet after the other returning from standby with all that it missed (`standby_back_…`), one that
+joins late (`late_join_…`), and all back after the broker was killed.
 """
 
 from __future__ import annotations
@@ -22,8 +25,11 @@ from typing import Any
 import aiomqtt
 import websockets
 
-TURNS = 60
+TURNS = 100
 EVERY_S = 0.25
+MISSED = 300
+"""Entries that a tablet in standby misses."""
+
 CROWDS = (40, 100, 300)
 
 
@@ -85,9 +91,10 @@ async def _turns(lecturer: Lecturer, crowd: Other, n: int) -> dict[str, float | 
     for number in range(5):
         await lecturer.say("turn", page=f"p{number + 30}")
         await asyncio.sleep(EVERY_S)
-    turns = []
+    turns, saved = [], []
     for number in range(TURNS):
         turns.append(await lecturer.say("turn", page=f"p{number % 40}"))
+        saved.append((time.monotonic_ns() - turns[-1][0]) / 1e6)
         await asyncio.sleep(EVERY_S)
     first, last = turns[0][1], turns[-1][1]
     seen = (await crowd.do("seen", first=first, last=last))["seen"]
@@ -96,6 +103,8 @@ async def _turns(lecturer: Lecturer, crowd: Other, n: int) -> dict[str, float | 
     return {
         f"page_turn_{n}_p50_ms": _p(each, 50),
         f"page_turn_{n}_p99_ms": _p(each, 99),
+        f"saved_{n}_p50_ms": _p(saved, 50),
+        f"saved_{n}_p99_ms": _p(saved, 99),
         f"page_turn_{n}_last_p50_ms": _p(slowest, 50),
         f"page_turn_{n}_last_p99_ms": _p(slowest, 99),
     }
@@ -113,6 +122,21 @@ async def _raw(where: dict[str, Any], crowd: Other, n: int) -> dict[str, float |
     heard = (await crowd.do("raw", last=TURNS - 1))["raw"]
     each = [(at - when) / 1e6 for when, times in zip(sent, heard, strict=True) for at in times]
     return {f"broker_{n}_p50_ms": _p(each, 50), f"broker_{n}_p99_ms": _p(each, 99)}
+
+
+async def _standby(lecturer: Lecturer, crowd: Other) -> dict[str, float | None]:
+    await crowd.do("doze")
+    seq = 0
+    for number in range(MISSED):
+        ink = {"page": f"p{number % 40}", "stroke": f"k{number}", "part": 0, "points": "FBSAAgQBBA"}
+        _, seq = await lecturer.say("ink", **ink)
+    back = await crowd.do("wake", seq=seq)
+    return {
+        "standby_back_p50_ms": round(statistics.median(back["back"]), 1),
+        "standby_back_max_ms": round(max(back["back"]), 1),
+        "late_join_p50_ms": round(statistics.median(back["late"]), 1),
+        "late_join_max_ms": round(max(back["late"]), 1),
+    }
 
 
 async def _measure() -> dict[str, float | None]:
@@ -146,6 +170,7 @@ async def _measure() -> dict[str, float | None]:
             figures[f"answers_{n}_ms"] = round(answered["ms"], 1)
             figures[f"answers_{n}_missing"] = n - result["answered"]
             if n == CROWDS[-1]:
+                figures |= await _standby(lecturer, crowd)
                 os.kill((await room.do("kill"))["pid"], signal.SIGKILL)
                 began = time.monotonic()
                 _, seq = await lecturer.say("turn", page="p1")

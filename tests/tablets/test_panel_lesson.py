@@ -36,6 +36,7 @@ async def test_a_poll_from_the_panel_and_its_result_everywhere(
     await bob.say("confused", on=True)
     await expect(counts).to_contain_text("1 hand up")
     await expect(counts).to_contain_text("1 is lost")
+    await expect(board.locator(".onair")).to_be_visible()
     assert "Ada" not in await panel.locator(".class-tablets").inner_text()
     await panel.get_by_role("button", name="Lower all hands").click()
     await expect(counts).not_to_contain_text("hand up")

@@ -12,6 +12,7 @@ import { Countdown, ResultOf, Shared, Status } from "../tablet/parts";
 import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
 import { Sheet } from "../tablet/sheet";
 import { speakFirst, t } from "../tablet/texts";
+import { OnAir } from "./onair";
 
 interface JoinCode {
   code: string;
@@ -71,6 +72,7 @@ function Board() {
             page && <Sheet key={page.id} page={page} mayWrite={false} title={page.title} />
           )}
           <aside>
+            <OnAir />
             {state.timer && <Countdown endsAt={state.timer.ends_at} label={state.timer.label} />}
             {question && (
               <article class="card">

@@ -90,7 +90,7 @@ function Poll({ poll }: { poll: PollNow }) {
             return (
               <li key={at}>
                 <span
-                  class="class-bar"
+                  class={votes > 0 ? "class-bar" : "unseen"}
                   style={{ inlineSize: `${(votes / most) * 100}%` }}
                   aria-hidden="true"
                 />
