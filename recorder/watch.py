@@ -113,7 +113,7 @@ class SoundWatch:
         t = message.pts / 1e6
         share = min(1.0, max(message.duration, 1) / 1e6 / _CLIPPED_FOR)
         self._clipping += (full - self._clipping) * share
-        changed = ["silent"] if self.silent.update(level_db < limit, t) else []
+        changed = ["silent"] if self.silent.update(level_db < limit and not self.info.first, t) else []
         if self.clipped.update(self._clipping > CLIPPED_SHARE, t):
             changed.append("clipped")
         return changed
@@ -176,7 +176,7 @@ class PictureWatch:
     def _judge(self, luma: NDArray[np.uint8], samples: NDArray[np.uint8], t: float) -> list[str]:
         changed = []
         dark = float(luma.mean()) < _BLACK_LUMA and float(luma.std()) < _BLACK_SPREAD
-        if self.black.update(dark, t):
+        if self.black.update(dark and not self.info.first, t):  # a shared screen may be dark
             changed.append("black")
         if self.info.role in _COUNTED_FROZEN:
             # A living camera has noise in single pixels, even before an empty room.
