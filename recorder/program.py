@@ -31,6 +31,7 @@ import av
 import cv2
 
 from recorder import encoders, feed, layouts
+from recorder.engines import decoders
 from recorder.engines.chapters import slide_titles
 from recorder.engines.framing import framers
 from recorder.engines.lecture import Program
@@ -177,15 +178,28 @@ class ProgramChild:
         if spec.live:
             self.recording.live.mkdir(exist_ok=True)
             live = self.recording.live / LIVE_PROGRAM
-        self.program = Program(
-            self.path,
-            spec,
-            layout_at(self.recording, manifest, start),
-            round(start * 1_000_000),
-            live=live,
-            encoder=encoder,
-            due=None if hasty else self.inbox.due,
-        )
+
+        def open_with(encoder: str) -> Program:
+            return Program(
+                self.path,
+                spec,
+                layout_at(self.recording, manifest, start),
+                round(start * 1_000_000),
+                live=live,
+                encoder=encoder,
+                decoder=decoders.choose() if hardware else None,
+                due=None if hasty else self.inbox.due,
+            )
+
+        try:
+            self.program = open_with(encoder)
+        except av.error.FFmpegError as error:  # proven, and yet its session is refused now
+            if encoder == encoders.SOFTWARE:
+                raise
+            say("error", detail=f"{encoder} is refused ({error}); software takes over")
+            self.encoder_failed()
+            self.facts.encoder = encoders.SOFTWARE
+            self.program = open_with(encoders.SOFTWARE)
         self.program.compositor.resume(self._last_resume(start))
         self.program.compositor.framing = framers(manifest.sources)
         self.program.slide_titles = lambda: slide_titles(self.recording.live)
