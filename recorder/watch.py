@@ -113,7 +113,9 @@ class SoundWatch:
         t = message.pts / 1e6
         share = min(1.0, max(message.duration, 1) / 1e6 / _CLIPPED_FOR)
         self._clipping += (full - self._clipping) * share
-        changed = ["silent"] if self.silent.update(level_db < limit and not self.info.first, t) else []
+        changed = (
+            ["silent"] if self.silent.update(level_db < limit and not self.info.first, t) else []
+        )
         if self.clipped.update(self._clipping > CLIPPED_SHARE, t):
             changed.append("clipped")
         return changed
