@@ -81,6 +81,7 @@ def _programs() -> list[Finding]:
 
 def _encoders() -> list[Finding]:
     from recorder import encoders
+    from recorder.engines import decoders
 
     found = []
     for name, device in encoders.HARDWARE.items():
@@ -100,6 +101,16 @@ def _encoders() -> list[Finding]:
     )
     chosen = encoders.choose()
     found.append(Finding("encoder for lectures", "ok", f"{chosen} was chosen"))
+    for name, node in decoders.DEVICES.items():
+        if not Path(node).exists():
+            found.append(Finding(f"{name} decoding", "missing", f"no {node}"))
+        elif decoders.works(name):
+            found.append(Finding(f"{name} decoding", "ok", "decoded a second of picture truly"))
+        else:
+            detail = "did not decode a second of picture as software does"
+            found.append(Finding(f"{name} decoding", "missing", detail, "look at its driver"))
+    where = decoders.choose() or "software"
+    found.append(Finding("decoder for lectures", "ok", f"{where} was chosen"))
     return found
 
 

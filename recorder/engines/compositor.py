@@ -61,8 +61,9 @@ class _Shown:
 class Compositor:
     """Feeds on announced streams and packets; `compose` gives the picture at a class time (µs)."""
 
-    def __init__(self, width: int, height: int, layout: str) -> None:
+    def __init__(self, width: int, height: int, layout: str, device: str | None = None) -> None:
         self.width, self.height, self.layout = width, height, layout
+        self._device = device  # that decodes, see `decoders`; None for software
         self.pages = PageTurns()
         self.hurry = False
         self._visible_from: int | None = None
@@ -82,7 +83,7 @@ class Compositor:
     def add(self, info: StreamInfo) -> None:
         """Announces a stream; an index announced again starts anew (a source came back)."""
         old = self._tracks.get(info.index)
-        track = VideoTrack(info)
+        track = VideoTrack(info, self._device)
         if self._visible_from is not None:
             track.resume(self._visible_from)
         if old is not None:

@@ -65,12 +65,13 @@ class Program:
         *,
         live: Path | None = None,
         encoder: str = encoders.SOFTWARE,
+        decoder: str | None = None,
         threads: int = 1,
         due: Callable[[], int] | None = None,
         key_at: frozenset[int] = frozenset(),
     ) -> None:
         self.spec = spec
-        self.compositor = Compositor(spec.width, spec.height, layout)
+        self.compositor = Compositor(spec.width, spec.height, layout, decoder)
         self.mixer = Mixer(Leveller())
         settings = encoders.lecture_settings(
             spec.width, spec.height, spec.fps, live=spec.live, encoder=encoder, threads=threads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from fractions import Fraction
 from typing import Any
@@ -13,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from recorder.engines import decoders
 from recorder.feed import FeedPacket, StreamInfo
 
 Plane = NDArray[np.uint8]
@@ -22,6 +24,9 @@ _MAX_GOP = 900
 _AHEAD_US = 120_000  # a stream with B-frames gives a picture only after later packets
 _MICROSECOND = Fraction(1, 1_000_000)
 _FULL_RANGE = 2
+_BROKEN = (av.error.FFmpegError, RuntimeError, ValueError)
+
+log = logging.getLogger(__name__)
 
 
 def planes_of(frame: VideoFrame) -> list[Plane]:
@@ -38,12 +43,14 @@ class VideoTrack:
     """Decodes one stream on demand. Times are class microseconds.
 
     While nobody wants its picture the packets since the last key frame are kept, undecoded; when
-    somebody does, they are decoded in one go.
+    somebody does, they are decoded in one go. With a `device` (`decoders.DEVICES`) they are decoded
+    there; when it fails, software decodes on, and no picture is lost.
     """
 
-    def __init__(self, info: StreamInfo) -> None:
+    def __init__(self, info: StreamInfo, device: str | None = None) -> None:
         """Raises ValueError for a codec or a header that cannot be read."""
         self.info = info
+        self.device = device if info.codec in decoders.CODECS else None
         self._header = bytes.fromhex(info.extradata)
         av.CodecContext.create(info.codec, "r")
         self.wanted = False
@@ -57,6 +64,8 @@ class VideoTrack:
         self._decoder: VideoCodecContext | None = None
         self._decoder_coarse = False
         self._visible_from: int | None = None
+        self._given: deque[list[FeedPacket]] = deque(maxlen=2)  # groups that the device had last
+        self._newest: int | None = None
 
     @property
     def width(self) -> int:
@@ -102,15 +111,14 @@ class VideoTrack:
         self._decoder = None
 
     def _open(self) -> VideoCodecContext:
-        decoder = av.CodecContext.create(self.info.codec, "r")
-        assert isinstance(decoder, VideoCodecContext)
-        decoder.thread_count = 1
-        if self._header:
-            decoder.extradata = self._header
-        if self.coarse:
-            decoder.options = {"skip_loop_filter": "all"}
         self._decoder_coarse = self.coarse
-        return decoder
+        if self.device is not None:
+            try:
+                return decoders.open_decoder(self.info.codec, self._header, device=self.device)
+            except _BROKEN:
+                log.warning("%s: %s does not decode; software does", self.info.source, self.device)
+                self.device = None
+        return decoders.open_decoder(self.info.codec, self._header, coarse=self.coarse)
 
     def _decode(self, message: FeedPacket) -> None:
         if message.key and self._decoder is not None and self.coarse != self._decoder_coarse:
@@ -123,23 +131,53 @@ class VideoTrack:
         if self.hurry and not message.key:
             self._close()  # the next key frame opens it again
             return
-        packet = av.Packet(message.data)
-        packet.pts, packet.dts, packet.time_base = message.pts, message.dts, _MICROSECOND
-        self._take(packet)
+        if self.device is not None:
+            if message.key:
+                self._given.append([])
+            if self._given and len(self._given[-1]) < _MAX_GOP:
+                self._given[-1].append(message)
+        self._take(_packet(message))
 
     def _take(self, packet: av.Packet[Any] | None) -> None:
         assert self._decoder is not None
         try:
             frames = self._decoder.decode(packet)
-        except av.error.FFmpegError:
+            pictures = [
+                decoders.planar(frame)
+                for frame in frames
+                if frame.pts is not None and not frame.is_corrupt
+            ]
+        except _BROKEN:
             self.failures += 1
+            if self.device is not None:
+                self._hand_over(flush=packet is None)
             return
-        for frame in frames:
-            if frame.pts is None or frame.is_corrupt:
-                continue
-            if frame.format.name not in ("yuv420p", "yuvj420p"):
-                frame = frame.reformat(format="yuv420p")  # noqa: PLW2901
-            self._decoded.append(frame)
+        for picture in pictures:
+            if self.device is not None:
+                self._newest = picture.pts
+            self._decoded.append(picture)
+
+    def _hand_over(self, *, flush: bool) -> None:
+        """The device failed: software decodes again what it may still have held back."""
+        log.warning("%s: %s has failed; software decodes on", self.info.source, self.device)
+        self.device = None
+        self._decoder = self._open()
+        before = len(self._decoded)
+        for message in (message for group in self._given for message in group):
+            self._take(_packet(message))
+        if flush:
+            self._take(None)
+        fresh = [self._decoded.pop() for _ in range(len(self._decoded) - before)]
+        known = self._newest
+        missing = [one for one in fresh if known is None or (one.pts or 0) > known]
+        self._decoded.extend(reversed(missing))
+        self._given.clear()
+
+
+def _packet(message: FeedPacket) -> av.Packet[Any]:
+    packet = av.Packet(message.data)
+    packet.pts, packet.dts, packet.time_base = message.pts, message.dts, _MICROSECOND
+    return packet
 
 
 def limit_range(frame: VideoFrame, planes: list[Plane]) -> None:
