@@ -8,6 +8,7 @@ from devices.far_sessions import FarSession
 from devices.framing import Framer
 from devices.session_kinds import FAR_KINDS
 from devices.simulated import SimulatedDevice
+from firmware_profiles.osc import osc_datagram, osc_text
 from firmware_profiles.wire import Session
 
 Piece = tuple[float, bytes]
@@ -64,6 +65,8 @@ class FarEnd:
 
     def _wrap(self, body: bytes) -> bytes:
         """Framed so that the controlling side would read the same body."""
+        if self.device.profile.frame.encoding == "osc":
+            body = osc_text(osc_datagram(body)) or b""  # what is no message never gets out
         for writer in self._writers:
             frame = writer.wrap(body)
             if self._datagram or writer.feed(frame) == [body]:
