@@ -1,6 +1,6 @@
 """Canvas: the three steps of a file upload, then a module item so that students find it.
 
-Source: Canvas LMS REST API documentation (file uploads, files, courses, modules).
+Source: Canvas LMS REST API documentation (file uploads, files, courses, modules, media objects).
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Canvas(Target):
                 shipment.note(product).pop("stale", None)
             shipment.at(product, product.size)
             lecture = there if product.kind is Kind.LECTURE else lecture
+        if lecture:
+            await self._tracks(shipment, lecture["id"])
         if self.options.module and lecture:
             await self._item(course, lecture, shipment.metadata.title)
 
@@ -197,6 +199,20 @@ class Canvas(Target):
             return dict(last.json())
         return dict(second.json())
 
+    async def _tracks(self, shipment: Shipment, file: int) -> None:
+        """Captions in Canvas's own player (as SRT); a file that is no media there has none."""
+        tracks = [
+            {
+                "locale": product.language,
+                "kind": "subtitles",
+                "content": srt((await shipment.read(product, 0, product.size)).decode()),
+            }
+            for product in shipment.of(Kind.CAPTIONS)
+        ]
+        if tracks:
+            url = f"{self.options.url}/api/v1/media_attachments/{file}/media_tracks"
+            await self.ask("PUT", url, json=tracks, ok=(200, 404))
+
     async def _digest(self, url: str) -> str:
         """SHA-256 of a file; the store behind Canvas is reached without the token."""
         headers: dict[str, str] | None = self._bearer
@@ -247,6 +263,24 @@ class Canvas(Target):
                 "Raise the course's quota, or delete old files.",
             )
         raise self.web.refusal(answer)
+
+
+def srt(vtt: str) -> str:
+    """WebVTT as SubRip: numbered cues, hours always, a comma before the milliseconds."""
+    cues: list[str] = []
+    for block in vtt.replace("\r\n", "\n").split("\n\n"):
+        lines = [line for line in block.split("\n") if line]
+        at = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
+        if at is None:
+            continue
+        begin, _, end = lines[at].partition(" --> ")
+        times = [_srt_time(begin), _srt_time(end.split(" ")[0])]
+        cues.append("\n".join((str(len(cues) + 1), " --> ".join(times), *lines[at + 1 :])))
+    return "\n\n".join(cues) + "\n"
+
+
+def _srt_time(text: str) -> str:
+    return ("00:" * (text.count(":") == 1) + text.strip()).replace(".", ",")
 
 
 def _name(shipment: Shipment, product: Product) -> str:

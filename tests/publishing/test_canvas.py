@@ -29,6 +29,8 @@ class FakeCanvas(Fake):
         self.waiting: dict[str, dict[str, str]] = {}
         self.items: list[dict[str, Any]] = []
         self.next = 0
+        self.plays = True
+        self.tracks: dict[str, str] = {}
 
     async def answer(self, request: Request) -> Answer:
         if not request.whole:
@@ -60,6 +62,12 @@ class FakeCanvas(Fake):
         if request.path.startswith("/files/"):
             number = request.path.split("/")[2]
             return Answer(302, b"", {"location": f"{self.base}/download/{number}"})
+        if (verb.startswith("PUT /api/v1/media_attachments/")) and verb.endswith("/media_tracks"):
+            number = int(request.path.split("/")[4])
+            if not self.plays or number not in self.files:
+                return Answer(404)
+            self.tracks = {track["locale"]: track["content"] for track in request.json}
+            return Answer(200, [])
         if verb == "GET /api/v1/courses/9/modules":
             return Answer(200, [{"id": 3, "name": "Recordings"}])
         if verb == "GET /api/v1/courses/9/modules/3/items":
@@ -162,6 +170,15 @@ class TestCanvas(HttpTargetContract):
         yield site
         await site.proxy.stop()
         await fake.stop()
+
+    async def test_captions_stand_in_canvas_own_player(
+        self, site: CanvasSite, folder: Path
+    ) -> None:
+        assert (await deliver(folder, site.config())).state == "verified"
+        assert site.fake.tracks == {"en": "1\n00:00:01,000 --> 00:00:04,000\nGood morning.\n"}
+        site.fake.plays = False
+        await self.fresh(site, folder)
+        assert (await deliver(folder, site.config())).state == "verified"
 
     async def test_a_full_platform_says_what_to_do(self, site: CanvasSite, folder: Path) -> None:
         refused = Fault("status", status=400, body=QUOTA)
