@@ -10,5 +10,11 @@ export function deliveryWord(delivery: DeliveryView): {
   const share = delivery.total_bytes > 0 ? delivery.sent_bytes / delivery.total_bytes : 0;
   const text = t(`delivery.${delivery.state}`, { n: Math.floor(share * 100) });
   if (delivery.state === "verified") return { text, mark: "good" };
-  return { text, mark: delivery.state === "failed" ? "bad" : "busy" };
+  if (delivery.state === "sending" && delivery.rate && delivery.eta_s !== null) {
+    const rate = (delivery.rate / 1e6).toFixed(1);
+    const pace = t("delivery.pace", { rate, n: Math.ceil(delivery.eta_s / 60) });
+    return { text: `${text} · ${pace}`, mark: "busy" };
+  }
+  const resting = delivery.state === "held" || delivery.state === "withdrawn";
+  return { text, mark: delivery.state === "failed" ? "bad" : resting ? "good" : "busy" };
 }
