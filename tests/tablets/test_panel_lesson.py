@@ -20,7 +20,8 @@ async def _panel(here: Room, tablets: Any, language: str = "en") -> Page:
     assert (await page.request.post(login, data={"pin": "2222"})).ok
     await page.request.post(f"{cable.address}/api/v1/session", data={"title": "Physics"})
     await page.goto(f"{cable.address}/?lang={language}")
-    await page.locator(".class-tablets").wait_for()
+    await page.locator(".actions").wait_for()
+    await expect(page.locator(".class-tablets")).to_have_count(0)  # while no tablet is there
     return page
 
 

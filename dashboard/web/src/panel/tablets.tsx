@@ -35,6 +35,8 @@ export function Tablets() {
   useEffect(() => void look(), [on, active.value]);
   const now = lesson.value;
   if (none.value || now === null) return null;
+  // A class without tablets has no use for this.
+  if (now.present === 0 && now.question === null && !now.attention) return null;
   const ask = (choices: string[]) => say("polls", { kind: "single", choices });
   const open = now.question?.state === "open";
   return (
