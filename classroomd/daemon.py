@@ -18,6 +18,7 @@ import structlog
 from classroomd.announce import announce
 from classroomd.places import PlaceError, RoomLock, control_socket, run_dir, secret_key
 from classroomd.server import ServerError, WebServer, listen
+from controller import backup
 from controller.broadcast import Broadcast
 from controller.broker import BrokerError, Login, ManagedBroker
 from controller.classroom import Classroom
@@ -29,6 +30,7 @@ from controller.health import Words
 from controller.journal import Journal, JournalError
 from controller.logbook import LOGBOOK
 from controller.roomfile import RoomFile
+from controller.standins import MARK, StandIns, played
 from controller.tablet_store import TabletStoreError
 from controller.tablets import Tablets
 from dashboard.app import create_app
@@ -145,10 +147,15 @@ class Daemon:
     async def _start(self) -> None:
         config, keep = self.config, self._exits
         keep.enter_context(RoomLock(config))
+        backup.take_up(config.storage.state)
         tcp = listen(config.server.host, config.server.port)
         keep.callback(tcp.close)
         mqtt = await self._connect_broker()
         catalog = Catalog(config.profiles.paths)
+        standins = StandIns(config.storage.state)
+        specs = await standins.replace(config.devices, catalog, run_dir(config) / "standins")
+        keep.push_async_callback(standins.stop)
+        config = config.model_copy(update={"devices": specs})
         devices = DeviceManager(
             config.devices,
             catalog=catalog,
@@ -171,6 +178,9 @@ class Daemon:
             mqtt=mqtt,
         )
         await self._classroom.start()
+        for spec in specs:
+            if spec.name.endswith(MARK):
+                self._classroom.alarms.set(f"standin.{spec.id}", played(spec), spec.id)
         keep.push_async_callback(self._classroom.stop)
         await devices.start()
         keep.push_async_callback(devices.stop)

@@ -27,6 +27,7 @@ from dashboard import pages as built_pages
 from dashboard.api import (
     admin,
     analytics,
+    backup,
     calls,
     console,
     deliveries,
@@ -38,8 +39,8 @@ from dashboard.api import (
     login,
     persons,
     pushes,
-    recordings,
     questions,
+    recordings,
     review,
     rights,
     session,
@@ -65,7 +66,7 @@ MAY_CAPTURE = (
 )
 OPENAPI = "/api/openapi.json"
 MAX_BODY = 256 * 1024
-LARGE = {tablets.UPLOADS: MAX_BYTES + 1}
+LARGE = {tablets.UPLOADS: MAX_BYTES + 1, backup.RESTORE: backup.LARGEST}
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -180,13 +181,14 @@ def create_app(
         console,
         discovery,
         admin,
+        backup,
         deliveries,
         events,
         tablets,
         tablet_socket,
+        questions,
         live,
         hls,
-        questions,
         share,
         pushes,
     ):

@@ -288,10 +288,14 @@ def same_origin(connection: HTTPConnection) -> bool:
     return origin is None or urlsplit(origin).netloc == connection.headers.get("host")
 
 
+NO_FORM = frozenset({"application/json", "application/zip"})
+"""Kinds of content that no form of another site can send without asking first."""
+
+
 def guard_write(connection: HTTPConnection) -> None:
     """Refuse what another site's page could have sent in a signed-in browser's name.
 
-    Cookies are SameSite=Strict; this is the second lock: JSON only, from our own pages only.
+    Cookies are SameSite=Strict; this is the second lock: no form's content, from our own pages only.
     """
     socket = connection.scope["type"] == "websocket"
     if not socket and connection.scope["method"] in SAFE_METHODS:
@@ -306,7 +310,7 @@ def guard_write(connection: HTTPConnection) -> None:
     if socket:
         return
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if kind not in NO_FORM:
         raise ProblemError(
             415, "not_json", "Only JSON is taken here.", "Send Content-Type: application/json."
         )

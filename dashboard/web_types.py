@@ -25,6 +25,7 @@ from controller.state import (
     StepResult,
 )
 from dashboard.api.admin import Checked, Draft, NewDevice
+from dashboard.api.backup import Restored
 from dashboard.api.calls import Call
 from dashboard.api.console import HealthView, SheetView
 from dashboard.api.discovery import Look, ProfileView, Trial
@@ -58,6 +59,7 @@ ANSWERS: list[type[BaseModel]] = [
     LogLine,
     OldText,
     ProfileView,
+    Restored,
     RoomText,
     SearchView,
     SheetView,

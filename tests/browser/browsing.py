@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
 ]
 PIN = "246810"
+ADMIN = "an administrator's password"
 PANEL = (1280, 800)
 PHONE = (390, 844)
 PATIENCE_MS = 30_000
@@ -147,6 +149,9 @@ class Daemon:
         password = self.folder / "projector"
         password.write_text("JBMIAProjectorLink")
         password.chmod(0o600)
+        (self.folder / "admin").write_text(ADMIN)
+        admin = json.dumps(f"file:{self.folder / 'admin'}")
+        self.plan()
         pin, projector_secret = json.dumps(f"file:{secret}"), json.dumps(f"file:{password}")
         text = f"""
             [room]
@@ -192,10 +197,27 @@ class Daemon:
             id = "end"
             steps = [{{ device = "projector", command = "power", value = false }}]
             [auth]
-            users = [{{ name = "Teacher", role = "instructor", secret = {pin} }}]
+            users = [
+              {{ name = "Teacher", role = "instructor", secret = {pin} }},
+              {{ name = "Root", role = "admin", secret = {admin} }},
+            ]
+            [timetable]
+            url = "room.ics"
+            [profiles]
+            paths = ["profiles"]
         """
         lines = (line.strip() for line in text.splitlines())
         (self.folder / "room.toml").write_text("\n".join(lines))
+
+    def plan(self, *classes: tuple[str, datetime, datetime]) -> None:
+        """Write the room's timetable."""
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:test"]
+        for title, starts, ends in classes:
+            lines += ["BEGIN:VEVENT", f"UID:{title}", f"SUMMARY:{title}"]
+            lines += [f"DTSTART:{starts:%Y%m%dT%H%M%SZ}", f"DTEND:{ends:%Y%m%dT%H%M%SZ}"]
+            lines.append("END:VEVENT")
+        text = "\r\n".join([*lines, "END:VCALENDAR", ""])
+        (self.folder / "room.ics").write_text(text)
 
     async def start(self) -> None:
         with (self.folder / "daemon.log").open("ab") as log:

@@ -142,6 +142,7 @@ export interface Found {
   mac: string;
   profile: string | null;
   certainty: "certain" | "likely" | "guess";
+  options: Record<string, string>;
   detail: string;
 }
 
@@ -351,6 +352,11 @@ export interface RecordingView {
 
 export interface RecordingVisibility {
   visibility: Visibility;
+}
+
+export interface Restored {
+  files: string[];
+  restarting: boolean;
 }
 
 export interface ReviewLink {

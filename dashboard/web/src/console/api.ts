@@ -3,6 +3,8 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ApiError, call } from "../api/client";
+import type { Problem } from "../api/types";
+import { t as shared } from "../i18n";
 
 export const problem = signal("");
 
@@ -17,6 +19,20 @@ export async function told<T>(method: string, path: string, body?: unknown): Pro
     problem.value = `${error.detail} ${error.remedy}`.trim();
     return null;
   }
+}
+
+/** Send a file; null when the room refused it, which is said on the page. */
+export async function sent<T>(path: string, file: File): Promise<T | null> {
+  const headers = { "content-type": "application/zip" };
+  const answer = await fetch(`/api/v1${path}`, { method: "POST", headers, body: file }).catch(() => null);
+  const said = answer === null ? null : ((await answer.json().catch(() => null)) as unknown);
+  if (answer?.ok) {
+    problem.value = "";
+    return said as T;
+  }
+  const trouble = said as Partial<Problem> | null;
+  problem.value = `${trouble?.detail ?? shared("problem.offline")} ${trouble?.remedy ?? ""}`.trim();
+  return null;
 }
 
 /** Run at once and every `ms` while the view is shown and the page is looked at. */

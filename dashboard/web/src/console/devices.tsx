@@ -134,6 +134,19 @@ function Command({ device, info }: { device: DeviceState; info: CommandInfo }) {
   );
 }
 
+/** The simulator in the device's place, for a trial: the room control begins anew with it. */
+function StandIn({ device }: { device: DeviceState }) {
+  const on = device.name.endsWith("(simulator)");
+  return (
+    <Button
+      act={() => told("POST", `/standins/${encodeURIComponent(device.id)}`, { on: !on })}
+      label={`${device.name || device.id}: ${t(on ? "standin.off" : "standin.on")}`}
+    >
+      {t(on ? "standin.off" : "standin.on")}
+    </Button>
+  );
+}
+
 function Device({ device }: { device: DeviceState }) {
   const open = useSignal(false);
   const { text, mark } = deviceWord(device);
@@ -160,9 +173,12 @@ function Device({ device }: { device: DeviceState }) {
           ))}
         </p>
       )}
-      <Button local pressed={open.value} act={() => void (open.value = !open.value)}>
-        {t("device.open")}
-      </Button>
+      <div class="row">
+        <Button local pressed={open.value} act={() => void (open.value = !open.value)}>
+          {t("device.open")}
+        </Button>
+        <StandIn device={device} />
+      </div>
       {open.value && (
         <div class="device-inside">
           <ul class="command-list">

@@ -2,16 +2,47 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Checked, Draft, Fault, OldText, RoomText } from "../api/types";
+import type { Checked, Draft, Fault, OldText, Restored, RoomText } from "../api/types";
 import { clock, day } from "../i18n";
 import { room } from "../room/store";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { told } from "./api";
+import { sent, told } from "./api";
 import { t } from "./texts";
 
 /** A text that was made elsewhere (a new device) and is not saved yet. */
 export const draft = signal<string | null>(null);
+
+/** The whole room as one file, and back. */
+function Backup() {
+  const done = useSignal("");
+  const put = async (file: File | undefined) => {
+    if (file === undefined) return;
+    done.value = "";
+    const answer = await sent<Restored>("/restore", file);
+    if (answer !== null) done.value = t("backup.done", { n: answer.files.length });
+  };
+  return (
+    <section class="card" aria-labelledby="backup-title">
+      <h2 id="backup-title">{t("backup")}</h2>
+      <p class="small">{t("backup.text")}</p>
+      <div class="row">
+        <a class="button plain" href="/api/v1/backup" download>
+          <span class="button-text">{t("backup.take")}</span>
+        </a>
+        <label class="field">
+          <span>{t("backup.put")}</span>
+          <input
+            type="file"
+            accept=".zip,application/zip"
+            onChange={(event) => void put(event.currentTarget.files?.[0])}
+          />
+        </label>
+      </div>
+      <p role="status">{done}</p>
+    </section>
+  );
+}
 
 export function RoomFile() {
   const file = useSignal<RoomText | null>(null);
@@ -139,6 +170,7 @@ export function RoomFile() {
           ))}
         </ul>
       </section>
+      <Backup />
       {asking.value && (
         <Dialog title={t("apply.title")} close={() => (asking.value = false)}>
           <p>{t("apply.text")}</p>
