@@ -105,6 +105,18 @@ def test_a_device_that_is_away_fails_the_command_clearly(room: Path) -> None:
     assert "no device" in classroomd("devices", "send", "x", "power", "-c", str(room), code=2)
 
 
+def test_record_with_an_analysis(tmp_path: Path) -> None:
+    made = answer(
+        *("record", "-s", "slides=test:slides?size=320x180&fps=5", "-s", "microphone=test:speech"),
+        *("--out", str(tmp_path), "--seconds", "3", "--size", "320x180", "--fps", "10"),
+        "--analyse",
+    )
+    products = Path(made["recording"]) / "products"
+    assert json.loads((products / "slides.json").read_text())["analysed"]
+    assert (products / "offline.zip").exists()
+    assert any("speech model" in notice for notice in made["notices"])
+
+
 def test_record_produce_verify_publish(room: Path, tmp_path: Path) -> None:
     recordings = tmp_path / "recordings"
     made = answer(

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from classroomd.output import USAGE, fail, out, show_json
+from recorder import production_state
 from recorder.control import RecorderClient, RecorderError, launch
 from recorder.recording import (
     Layout,
@@ -54,6 +57,9 @@ def record(
     title: Annotated[str, typer.Option(help="The lecture's title.")] = "Recording",
     size: Annotated[str, typer.Option(help="The lecture's picture, WIDTHxHEIGHT.")] = "1920x1080",
     fps: Annotated[int, typer.Option(min=5, max=60, help="Its frames per second.")] = 30,
+    analyse: Annotated[
+        bool, typer.Option("--analyse", help="Slides, texts, captions and the package as well.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Record sources until interrupted, without a daemon, and leave the finished lecture."""
@@ -75,6 +81,8 @@ def record(
         fail(str(error), code=USAGE, as_json=as_json)
     try:
         result = asyncio.run(_record(recording, seconds, quiet=as_json))
+        if analyse:
+            result["notices"] = _analysed(recording)
     except RecorderError as error:
         fail(f"{error} What was recorded is in {recording.folder}.", as_json=as_json)
     if as_json:
@@ -82,6 +90,22 @@ def record(
     else:
         out.print(f"{result['duration_s']:.1f} s in {result['recording']}")
         out.print(f"lecture: {result['lecture']}")
+        for notice in result.get("notices", ()):
+            out.print(f"- {notice}")
+
+
+def _analysed(recording: Recording) -> list[str]:
+    """All steps after class; what could not be made here. Raises RecorderError."""
+    process = subprocess.run(
+        [sys.executable, "-m", "recorder.production", str(recording.folder), "--nice", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if process.returncode:
+        raise RecorderError(f"the analysis failed: {process.stdout.strip()}.")
+    state = production_state.load(recording.folder)
+    return state.notices if state else []
 
 
 async def _record(recording: Recording, seconds: float | None, *, quiet: bool) -> dict[str, Any]:
