@@ -148,11 +148,34 @@ async def test_hls_plays_from_the_beginning_and_thin(chromium: Browser, on_air: 
     await holds(page, "document.querySelector('video').currentTime > 1.2")
     await page.click(".to-live")
     await holds(page, "document.querySelector('video').currentTime > 3")
+    # Captions stand at their time; a link lets one ask, and the lecturer is told.
+    path = recording.live / "captions.en.vtt"
+    path.write_text("WEBVTT\nLanguage: en\n\n00:00:00.100 --> 00:00:03.000\nLight &amp; dark\n\n")
+    await page.click("text=Captions")
+    cues = "document.querySelector('video').textTracks[0]?.cues?.length"
+    await holds(page, f"{cues} === 1")
+    assert await page.locator(".ask").count() == 0
     hall.room.picture = lambda source: (recording.live / f"{source}.jpg").read_bytes()
     await page.select_option("select >> nth=0", "thin")
     await page.wait_for_selector("img.slide", timeout=PATIENCE_MS)
     await holds(page, "(document.querySelector('video.sound-only')?.currentTime ?? 0) > 0.5")
     assert complaints == []
+
+
+async def test_who_came_by_a_link_asks(chromium: Browser, on_air: Any) -> None:
+    hall, recording, _ = on_air
+    hall.live.set_visibility(recording.folder, Visibility.COURSE)
+    key = hall.live.links.make(recording=recording.id)
+    page = await chromium.new_page()
+    await page.goto(f"http://{hall.address}/live?lang=ar&key={key}")
+    await page.wait_for_selector("[data-player=playing]", timeout=PATIENCE_MS)
+    await page.click(".ask summary")
+    await page.fill(".ask input", "هل الضوء موجة؟")
+    await page.click(".ask button")
+    await page.wait_for_selector(".ask [role=status]", timeout=PATIENCE_MS)
+    assert [one.text for one in hall.live.questions.all(recording.id)] == ["هل الضوء موجة؟"]
+    if shots := os.environ.get("CLASSROOMD_SCREENSHOTS"):
+        await page.screenshot(path=f"{shots}/live-ar.png")
 
 
 async def test_a_frozen_viewer_slows_nobody(chromium: Browser, on_air: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import re
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from fractions import Fraction
@@ -260,6 +262,19 @@ def test_aiortc_still_has_what_is_used_of_it() -> None:
     packet: Any = av.Packet(b"x")
     packet.pts, packet.time_base = 5, Fraction(1, 90_000)
     assert packet.pts == 5
+
+
+@pytest.mark.parametrize("page", ["live", "share"])
+def test_every_page_speaks_six_languages(page: str) -> None:
+    texts = Path(rtc.__file__).parents[1] / "dashboard" / "web" / "src" / page / "texts"
+    english = json.loads((texts / "en.json").read_text("utf-8"))
+    assert {file.stem for file in texts.glob("*.json")} == {"ar", "en", "es", "fr", "ru", "zh"}
+    for file in texts.glob("*.json"):
+        other = json.loads(file.read_text("utf-8"))
+        assert set(other) == set(english), file.stem
+        for key, text in english.items():
+            places = re.findall(r"\{\w+\}", text)
+            assert sorted(re.findall(r"\{\w+\}", other[key])) == sorted(places), (file.stem, key)
 
 
 async def test_who_is_let_in(hall: Any, tmp_path: Path) -> None:

@@ -212,6 +212,9 @@ function Student() {
         <Button pressed={room.lost.value} disabled={away} act={() => room.sayLost(!room.lost.value)}>
           ❓ {t(room.lost.value ? "lost.said" : "lost.say")}
         </Button>
+        <a class="button plain" href="/share">
+          {t("share.open")}
+        </a>
       </div>
       <Questions />
       {state && state.pushed.length > 0 && (
