@@ -226,25 +226,36 @@ def _metadata(recording: Recording, duration: float, path: Path) -> None:
 
 
 def _player(recording: Recording, duration: float, made: list[Path], path: Path) -> None:
-    """A manifest as Paella players read it: the sources as streams, one owner of the sound."""
+    """A manifest as Paella players read it: streams in step, one owner of the sound.
+
+    `streams`, `frameList` and `captions` as in paella-core's doc/video_manifest.md; addresses are
+    relative to this file. Its layouts know the contents `presenter` and `presentation`.
+    """
     names = {file.name for file in made}
-    streams = []
-    for source in recording.manifest.sources:
-        name = f"{source.id}.mp4"
-        if name in names and str(source.role) in ("slides", "presenter", "audience"):
-            content = "presentation" if str(source.role) == "slides" else "presenter"
-            file = {"src": name, "mimetype": "video/mp4"}
-            streams.append({"sources": {"mp4": [file]}, "content": content})
-    lecture = {"src": recording.lecture.name, "mimetype": "video/mp4"}
-    whole = {"sources": {"mp4": [lecture]}, "content": "lecture", "role": "mainAudio"}
     manifest = recording.manifest
+    shown = {"slides": "presentation", "presenter": "presenter"}
+    streams: list[dict[str, Any]] = []
+    for source in manifest.sources:
+        content = shown.get(str(source.role))
+        if content and all(stream["content"] != content for stream in streams):
+            name = f"{source.id}.mp4"
+            if name in names:
+                streams.append({"sources": _mp4(recording.products / name), "content": content})
+    if len(streams) == len(shown) and "audio.m4a" in names:
+        sound = {"audio": [{"src": "audio.m4a", "mimetype": "audio/mp4"}]}
+        streams.append(
+            {"sources": sound, "content": "audio", "role": "mainAudio", "canvas": ["audio"]}
+        )
+    else:
+        whole = {"sources": _mp4(recording.lecture), "content": "presenter", "role": "mainAudio"}
+        streams = [whole]
     data = {
         "metadata": {
             "title": manifest.title,
             "duration": float(Fraction(round(duration * 1000), 1000)),
             "preview": "poster.jpg",
         },
-        "streams": [whole, *streams],
+        "streams": streams,
         "frameList": [
             {
                 "id": f"slide_{slide.number}",
@@ -267,3 +278,12 @@ def _player(recording: Recording, duration: float, made: list[Path], path: Path)
         ],
     }
     write_durably(path, json.dumps(data, indent=1, ensure_ascii=False).encode())
+
+
+def _mp4(path: Path) -> dict[str, Any]:
+    """A file as a source of a player, with the size of its picture."""
+    source: dict[str, Any] = {"src": path.name, "mimetype": "video/mp4"}
+    with av.open(str(path)) as container:
+        for stream in container.streams.video[:1]:
+            source["res"] = {"w": stream.width, "h": stream.height}
+    return {"mp4": [source]}

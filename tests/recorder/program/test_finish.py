@@ -257,6 +257,13 @@ def test_the_package_stands_beside_the_lecture(tmp_path: Path, kit: Any) -> None
     assert metadata["title"] == "Physics"
     slides = json.loads((recording.products / "slides.json").read_text())
     assert slides["slides"][0]["time"] == 0
+    told = json.loads((recording.products / "data.json").read_text())
+    assert {one["content"]: one.get("role") for one in told["streams"]} == {
+        "presentation": None,
+        "presenter": None,
+        "audio": "mainAudio",
+    }
+    assert told["streams"][0]["sources"]["mp4"][0]["res"]["w"] > 0
     assert (recording.products / "chapters.vtt").read_text().startswith("WEBVTT")
     stamp = camera.stat().st_mtime_ns
     package(recording)

@@ -49,8 +49,8 @@ export async function call(method: string, path: string, body?: unknown): Promis
   throw new ApiError(
     answer.status,
     problem.code ?? "http",
-    problem.detail ?? `HTTP ${answer.status}`,
-    problem.remedy ?? "",
+    problem.detail ?? t("problem.http", { n: answer.status }),
+    problem.remedy ?? t("problem.offline.remedy"),
     wait,
   );
 }

@@ -5,7 +5,7 @@ import "../style/base.css";
 import "../style/recordings.css";
 import { effect } from "@preact/signals";
 import { render } from "preact";
-import { firstLanguage, speak, t } from "../i18n";
+import { firstLanguage, known, speak, t } from "../i18n";
 import { connect, me } from "../room/store";
 import { Announcer, Button } from "../ui/button";
 import { Icon } from "../ui/icons";
@@ -15,7 +15,7 @@ import { Login } from "../panel/login";
 import { List } from "./list";
 
 function Page() {
-  const known = me.value?.role != null;
+  const signedIn = me.value?.role != null;
   return (
     <div class="shell">
       <header class="topbar">
@@ -23,8 +23,8 @@ function Page() {
           <Icon name="back" />
           <span class="button-text">{t("recordings.panel")}</span>
         </a>
-        <span class="topbar-room">
-          <bdi>{me.value?.room_name}</bdi>
+        <span class="topbar-room" dir="auto">
+          {me.value?.room_name}
         </span>
         <LanguageChoice />
         <Button local kind="quiet" icon="theme" label={t("action.theme")} act={changeLook}>
@@ -33,7 +33,7 @@ function Page() {
       </header>
       {me.value === null ? (
         <main class="waiting" aria-busy="true" />
-      ) : !known ? (
+      ) : !signedIn ? (
         <Login />
       ) : (
         <List />
@@ -43,6 +43,8 @@ function Page() {
   );
 }
 
+// Before the room has said anything, the page speaks as its reader does.
+void speak(firstLanguage(known(), navigator.languages), false);
 let chosen = false;
 effect(() => {
   const told = me.value;

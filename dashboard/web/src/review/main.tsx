@@ -6,7 +6,7 @@ import "../style/recordings.css";
 import "../style/review.css";
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
-import { clock, day, firstLanguage, playTime, said, speak } from "../i18n";
+import { clock, day, firstLanguage, known, playTime, said, speak } from "../i18n";
 import { Login } from "../panel/login";
 import { connect, me } from "../room/store";
 import { Announcer, Button } from "../ui/button";
@@ -36,8 +36,8 @@ function Top() {
         <span class="button-text wide-only">{t("all")}</span>
         <span class="unseen">{t("all")}</span>
       </a>
-      <span class="topbar-room">
-        <bdi>{me.value?.room_name}</bdi>
+      <span class="topbar-room" dir="auto">
+        {me.value?.room_name}
       </span>
       <Button local kind="quiet" icon="help" label={t("help")} act={() => (helping.value = true)}>
         {""}
@@ -128,8 +128,8 @@ function Failed() {
     <main class="recordings">
       <div class="card review-failed" role="alert">
         <Icon name={told.status === 0 ? "unplugged" : "film"} size={56} />
-        <p>{told.status === 404 ? t("unknown") : told.text}</p>
-        {told.status !== 404 && <p class="empty">{told.remedy}</p>}
+        <p>{told.status === 404 ? t("unknown") : told.status >= 500 ? t("error") : told.text}</p>
+        {told.status < 400 && <p class="empty">{told.remedy}</p>}
         <Button local act={load}>
           {t("again")}
         </Button>
@@ -187,6 +187,8 @@ function Page() {
   );
 }
 
+// Before the room has said anything, the page speaks as its reader does.
+void speak(firstLanguage(known(), navigator.languages), false);
 let chosen = false;
 effect(() => {
   const told = me.value;
