@@ -70,11 +70,17 @@ def make_recording(tmp_path: Path) -> Callable[..., Path]:
             "captions.en.vtt": CAPTIONS.encode(),
             "chapters.vtt": CHAPTERS.encode(),
             "slides.json": b'{"slides": []}',
+            "slides/001.jpg": b"\xff\xd8\xff" + seed.randbytes(300),
+            "small.mp4": seed.randbytes(2000),
+            "transcript.en.txt": b"Good morning.\n",
+            "offline.zip": b"PK" + seed.randbytes(400),
+            "link.imscc": b"PK" + seed.randbytes(200),
             "poster.jpg": b"\xff\xd8\xff" + seed.randbytes(500),
             "metadata.json": b'{"licence": "CC-BY-4.0", "description": "First of twelve."}',
             ".lecture.mp4.part": b"half",
         }
         for name, data in products.items():
+            (folder / PRODUCTS / name).parent.mkdir(exist_ok=True)
             (folder / PRODUCTS / name).write_bytes(data)
         return folder
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from cheroot import wsgi
 from fault_proxy import FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from publishing_contract import HttpTargetContract, Site, TargetContract, deliver
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from publishing.target import TargetConfig, TargetError
@@ -108,9 +110,11 @@ class TestWebDav(HttpTargetContract):
         status = await deliver(folder, site.config(path="{year}/{course}/{date} {title}"))
         assert status.state == "verified"
         placed = site.root / "2026" / "math-101" / "2026-03-02 Calculus- limits"
-        assert sorted(path.name for path in placed.iterdir()) == [
-            "captions.en.vtt", "chapters.vtt", "lecture.mp4", "metadata.json", "poster.jpg",
-            "slides.json",
+        names = [path for path in placed.rglob("*") if path.is_file()]
+        assert sorted(str(path.relative_to(placed)) for path in names) == [
+            "captions.en.vtt", "chapters.vtt", "lecture.mp4", "link.imscc", "metadata.json",
+            "offline.zip", "poster.jpg", "slides.json", "slides/001.jpg", "small.mp4",
+            "transcript.en.txt",
         ]  # fmt: skip
         assert status.receipt is not None
         assert status.receipt["how"] == "hash"
@@ -167,3 +171,54 @@ async def test_nobody_listens(make_recording: Any) -> None:
     config = TargetConfig(id="campus", target="webdav", url=f"http://127.0.0.1:{port}")
     status = await deliver(make_recording(), config, tries=1)
     assert (status.state, status.detail) == ("retrying", "The WebDAV server cannot be reached.")
+
+
+class Rclone(WsgiDav):
+    """rclone's own WebDAV server: it computes hashes of its own and knows no locks."""
+
+    async def start(self) -> None:
+        program = shutil.which("rclone")
+        if program is None:
+            pytest.skip("rclone is not installed: apt-get install rclone")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", self.port))
+            self.port = free.getsockname()[1]
+        (self.root / "lectures").mkdir(exist_ok=True)
+        self.process = await asyncio.create_subprocess_exec(
+            *(program, "serve", "webdav", str(self.root), "--addr", f"127.0.0.1:{self.port}"),
+            *("--user", "room", "--pass", "s3cret word", "--config", os.devnull),
+            *("--dir-cache-time", "0s"),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    writer.close()
+                    return
+                await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        self.process.terminate()
+        await self.process.wait()
+
+    async def wipe(self) -> None:
+        await super().wipe()
+        (self.root / "lectures").mkdir()
+
+
+class TestRcloneWebDav(TargetContract):
+    """A second real server, which another team wrote."""
+
+    @pytest.fixture
+    async def site(self, tmp_path: Path) -> AsyncIterator[Rclone]:
+        root, secret = tmp_path / "dav", tmp_path / "secret"
+        root.mkdir()
+        secret.write_text("s3cret word\n")
+        site = Rclone(root, secret)
+        await site.start()
+        site.proxy = FaultProxy(("127.0.0.1", site.port))
+        await site.proxy.start()
+        yield site
+        await site.proxy.stop()
+        await site.stop()
