@@ -231,6 +231,7 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
             if item.id in seen:
                 yield (table, index, "id"), f"the id {item.id!r} is used twice", "Choose another."
             seen[item.id] = index
+    yield from _pushes(config)
     codecs: dict[str, Codec] = {}
     catalog = Catalog(config.profiles.paths)
     for index, spec in enumerate(config.devices):
@@ -297,6 +298,19 @@ def _cameras(config: RoomConfig, codecs: dict[str, Codec]) -> Iterator[tuple[_Lo
             message = f"device {camera!r} can't tell where it streams"
             remedy = "Write its rtsp:// address, or drive it by onvif/ptz."
         yield ("sources", index, "url"), message, remedy
+
+
+def _pushes(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
+    seen: set[str] = set()
+    for index, push in enumerate(config.streaming.push):
+        loc: _Loc = ("streaming", "push", index)
+        if push.id in seen:
+            yield (*loc, "id"), f"the id {push.id!r} is used twice", "Choose another."
+        seen.add(push.id)
+        if not config.recording.live:
+            yield loc, "nothing is live to be sent", "Set live = true under [recording]."
+        if "{secret}" in push.url and push.secret is None:
+            yield loc, "the address wants a secret", 'Add secret = "file:/path".'
 
 
 def _scene(

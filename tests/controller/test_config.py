@@ -106,6 +106,18 @@ def test_unknown_key_in_a_scene_step(tmp_path: Path) -> None:
     [
         ('[room]\nid = "lab"\n', 1, "room.name", "missing"),
         ('[room]\nid = "Lab 1"\nname = "x"\n', 2, "room.id", "small letters"),
+        (
+            ROOM + '[[streaming.push]]\nid = "a"\nurl = "srt://host:9"\n',
+            4,
+            "streaming.push[0]",
+            "live = true",
+        ),
+        (
+            ROOM + '[[streaming.push]]\nid = "a"\nurl = "http://host"\n',
+            6,
+            "streaming.push[0].url",
+            "must begin with",
+        ),
         (ROOM + 'timezone = "Mars/Base"\n', 4, "room.timezone", "Europe/Berlin"),
         (ROOM + '[recording]\nlayout = "sldies"\n', 5, "recording.layout", "'side-by-side'"),
         (ROOM + "[recording]\nwidth = 1921\n", 5, "recording.width", "multiple of 2"),
