@@ -95,11 +95,11 @@ class Edits:
                 break
         recording = Recording.open(folder)
         left = recording.manifest.edit
-        if left is not None and "error" not in left:
+        if left is not None and "error" not in left and worker.ended != 0:
             left = {**left, "error": worker.why()}
             await asyncio.to_thread(recording.update, edit=left)
         alarm = f"edit.{folder.name}"
-        if left is not None:
+        if left is not None and "error" in left:
             _log.warning("edit_failed", recording=folder.name, why=left["error"])
             title = recording.manifest.title
             text = f"{title!r} could not be changed as was asked: {left['error']}"
@@ -107,5 +107,6 @@ class Edits:
             self._alarms.set(alarm, Words("warning", "technician", text, remedy), folder.name)
         else:
             self._alarms.set(alarm, None)
-            self._done(folder)
+            self._done(folder)  # before it counts as over: what follows is on disk by then
+            await asyncio.to_thread(recording.update, edit=None)
         self._changed(folder)

@@ -104,13 +104,14 @@ def trim(
     recording: Recording,
     *,
     erasing: bool = False,
+    owned: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> bool:
     """Brings the products to the cuts that stand; False when they have them already.
 
     `erasing` destroys what is to be erased in the tracks too, and every cut made so far becomes
-    final in the products. Raises RecordingError when nothing would
-    be left, or there is no lecture.
+    final in the products. `owned` leaves it to the caller to say that the change is over. Raises
+    RecordingError when nothing would be left, or there is no lecture.
     """
     _commit(recording)
     wanted = timeline(recording).spans
@@ -128,7 +129,7 @@ def trim(
     if erasing or not state.get("packaged", True):
         package.package(recording, whole=_was_whole(recording))
         _write_state(recording, {**state, "packaged": True})
-    _note(recording)
+    _note(recording, over=not owned)
     return changed
 
 
@@ -292,11 +293,12 @@ def _commit(recording: Recording) -> None:
     _write_state(recording, {**kept, "packaged": False})
 
 
-def _note(recording: Recording) -> None:
+def _note(recording: Recording, *, over: bool) -> None:
     line = timeline(recording)
     cut_s = timeline(recording, uncut=True).duration - line.duration
     measured = recording.manifest.measured | {"cut_s": round(cut_s, 3)}
-    recording.update(duration_s=round(line.duration, 3), measured=measured, edit=None)
+    fields: dict[str, Any] = {"duration_s": round(line.duration, 3), "measured": measured}
+    recording.update(**fields, **({"edit": None} if over else {}))
 
 
 def _was_whole(recording: Recording) -> bool:
@@ -352,7 +354,7 @@ def main() -> int:
     with (recording.folder / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # production that is at work is waited for
         try:
-            trim(recording, erasing=erasing, progress=progress)
+            trim(recording, erasing=erasing, owned=options.owner is not None, progress=progress)
         except (RecordingError, OSError, av.error.FFmpegError) as error:
             recording.update(edit={**(recording.manifest.edit or {}), "error": str(error)})
             print(json.dumps({"event": "error", "detail": str(error)}), flush=True)
