@@ -26,6 +26,7 @@ from controller.tablet_store import TabletStore
 from devices.tablets.access import BrokerAccess
 from devices.tablets.clock import room_ms
 from devices.tablets.decks import DeckShelf
+from devices.tablets.handouts import Handouts
 from devices.tablets.mqtt import Link, MqttTablets
 from devices.tablets.pairing import Paired
 from devices.tablets.room import TabletRoom
@@ -68,6 +69,7 @@ class Tablets:
         self.settings = settings or TabletsSection()
         self.store = TabletStore(state / "tablets.db")
         self.decks = DeckShelf(state / "decks")
+        self.handouts = Handouts(state / "handouts")
         self.sticks = Sticks(self.settings.media)
         self.course = ""
         """The course of the class that is on; "" for none."""

@@ -54,7 +54,6 @@ from dashboard.auth import Authenticator, anyone
 from dashboard.description import describe
 from dashboard.presets import PresetPictures
 from dashboard.room import Technician
-from devices.tablets.decks import MAX_BYTES
 from firmware_profiles.catalog import Catalog
 from streaming.live import LiveRoom
 from streaming.share import ShareRoom
@@ -66,7 +65,7 @@ MAY_CAPTURE = (
 )
 OPENAPI = "/api/openapi.json"
 MAX_BODY = 256 * 1024
-LARGE = {tablets.UPLOADS: MAX_BYTES + 1, backup.RESTORE: backup.LARGEST}
+LARGE = {**tablets.LARGE, backup.RESTORE: backup.LARGEST}
 SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "

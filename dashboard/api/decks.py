@@ -16,13 +16,14 @@ from dashboard.problems import ProblemError
 from dashboard.room import Instructor
 from dashboard.room import Room as Classroom
 from dashboard.tablets import Reader, Room, Service
-from devices.tablets.decks import Deck, DeckError
+from devices.tablets.decks import MAX_BYTES, Deck, DeckError
 from devices.tablets.sticks import FoundFile
 
 router = APIRouter(prefix="/tablets")
 
 IMAGES = "/api/v1/tablets/pages"
 UPLOADS = "/api/v1/tablets/decks"
+LARGEST = MAX_BYTES + 1
 TYPES = {
     "application/pdf",
     "application/vnd.openxmlformats-officedocument.presentationml.presentation",
@@ -38,7 +39,7 @@ async def decks(_: Instructor, tablets: Service) -> list[Deck]:
 
 
 @declares(AccessRole.INSTRUCTOR)
-async def _uploader(request: Request) -> Identity:
+async def uploader(request: Request) -> Identity:
     """An instructor; a body that is no JSON is taken from our own pages and from programs only."""
     identity = authenticator(request).identify(request)
     if identity is None:
@@ -55,7 +56,7 @@ async def _uploader(request: Request) -> Identity:
 @router.post("/decks")
 async def add_deck(
     request: Request,
-    _: Annotated[Identity, Depends(_uploader)],
+    _: Annotated[Identity, Depends(uploader)],
     tablets: Service,
     name: Annotated[str, Query(min_length=5, max_length=200)],
 ) -> Deck:

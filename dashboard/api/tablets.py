@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from dashboard.api import decks, leading, pairing
+from dashboard.api import decks, handouts, leading, pairing
 from dashboard.api.pairing import CodeView, code_view, pairing_problem
 from dashboard.auth import anyone
 from dashboard.lockout import caller_of
@@ -22,7 +22,8 @@ from devices.tablets.question import Question
 
 own = APIRouter(prefix="/tablets")
 
-UPLOADS = decks.UPLOADS
+LARGE = {decks.UPLOADS: decks.LARGEST, handouts.UPLOADS: handouts.LARGEST}
+"""Where bodies may be larger than elsewhere, and how large."""
 Anyone = Annotated[Any, anyone]
 
 
@@ -165,5 +166,5 @@ def _json(value: Any) -> Response:
 
 
 router = APIRouter(tags=["tablets"])
-for part in (own, pairing.router, leading.router, decks.router):
+for part in (own, pairing.router, leading.router, decks.router, handouts.router):
     router.include_router(part)

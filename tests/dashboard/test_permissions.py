@@ -165,6 +165,8 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("POST", "/api/v1/tablets/lesson/polls/{question}/close"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/tablets/lesson/polls/{question}/reveal"): AccessRole.INSTRUCTOR,
     ("GET", "/api/v1/tablets/sessions/{session}/{report}"): AccessRole.INSTRUCTOR,
+    ("POST", "/api/v1/tablets/files"): AccessRole.INSTRUCTOR,
+    ("GET", "/api/v1/tablets/files/{file}"): "tablet",
     ("GET", "/api/v1/tablets/decks"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/tablets/decks"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/tablets/decks/{deck}/open"): AccessRole.INSTRUCTOR,

@@ -13,9 +13,11 @@ export function Questions() {
   const all = lesson.value?.questions ?? [];
   const shown = all.filter((one) => one.state === "open" || one.result !== null || isRecent(all, one));
   if (shown.length === 0) return null;
+  // A quiz is read in its own order; what is over stands below, the newest first.
+  const open = shown.filter((one) => one.state === "open");
   return (
     <section class="questions" aria-label={t("question")}>
-      {[...shown].reverse().map((question) => (
+      {[...open, ...shown.filter((one) => !open.includes(one)).reverse()].map((question) => (
         <OneQuestion key={question.id} question={question} />
       ))}
     </section>

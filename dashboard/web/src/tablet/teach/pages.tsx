@@ -58,6 +58,7 @@ export function Pages() {
         <Button act={() => link("add_page")}>{t("teach.link")}</Button>
         <Button act={() => link("push")}>{t("teach.push")}</Button>
       </div>
+      <HandOut />
       <div class="row" role="group" aria-label={t("teach.timer")}>
         {[1, 5, 10].map((minutes) => (
           <Button
@@ -75,5 +76,44 @@ export function Pages() {
         </Button>
       </div>
     </div>
+  );
+}
+
+function HandOut() {
+  const wrong = useSignal("");
+  const busy = useSignal(false);
+  const give = async (input: HTMLInputElement) => {
+    const file = input.files?.[0];
+    if (!file) return;
+    busy.value = true;
+    wrong.value = "";
+    try {
+      const answer = await fetch(`/api/v1/tablets/files?name=${encodeURIComponent(file.name)}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/octet-stream" },
+        body: file,
+      });
+      if (!answer.ok) wrong.value = ((await answer.json()) as { detail: string }).detail;
+      input.value = "";
+    } catch {
+      wrong.value = t("join.away");
+    } finally {
+      busy.value = false;
+    }
+  };
+  return (
+    <>
+      <label class="file">
+        {t("teach.file")}
+        <input
+          type="file"
+          disabled={busy.value}
+          onChange={(event) => void give(event.currentTarget)}
+        />
+      </label>
+      <p role="alert" class="wrong">
+        {wrong}
+      </p>
+    </>
   );
 }
