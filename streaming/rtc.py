@@ -27,6 +27,7 @@ WAITING = 60
 # What we can take is more than aiortc says (level 3.1, at most 720p); Chromium starts slowly.
 _LEVEL = (re.compile(r"(profile-level-id=42[0-9a-f]{2})1f"), r"\g<1>34")
 _START_KBPS = 4000
+_PROFILE = re.compile(r"profile-level-id=[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,17 @@ class Feed(MediaStreamTrack):
 
 async def answer(pc: RTCPeerConnection, offer: str) -> str:
     """Answers the offer of one who sends."""
+    # aiortc knows the baseline profile only; what is not decoded may have any.
+    profile = _PROFILE.search(offer)
+    foreign = profile is not None and "profile-level-id=42" not in offer.lower()
+    if foreign:
+        offer = _PROFILE.sub("profile-level-id=42e01f", offer)
     await pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
     # It can be recorded as it is; VP8 is for those who have nothing else.
     agree_on(pc, "h264" if "H264/90000" in offer else "vp8")
     await pc.setLocalDescription(await pc.createAnswer())
-    return generous(pc.localDescription.sdp)
+    told = generous(pc.localDescription.sdp)
+    return _PROFILE.sub(profile[0], told) if foreign and profile is not None else told
 
 
 def agree_on(pc: RTCPeerConnection, codec: str) -> None:

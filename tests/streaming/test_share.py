@@ -28,6 +28,7 @@ from recorder import feed, shared
 from recorder.shared import BOARD, NOTHING, Shared, SharedError
 from recorder.sources.shared import Feeder
 from streaming import rtc
+from streaming.push import Pushes, PushSpec
 from streaming.share import Person, ShareError, ShareRoom
 
 TEACHER = Person(key="user-1", name="Ada", leads=True)
@@ -262,6 +263,34 @@ def test_aiortc_still_has_what_is_used_of_it() -> None:
     packet: Any = av.Packet(b"x")
     packet.pts, packet.time_base = 5, Fraction(1, 90_000)
     assert packet.pts == 5
+
+
+async def test_another_room_is_shown_on_the_board_by_whip(
+    hall: Any, room: ShareRoom, make_live: Any, tmp_path: Path
+) -> None:
+    """What one room pushes by WHIP, the next one shows: an overflow room."""
+    hall.app.state.share = room
+    address = await hall.serve()
+    (tmp_path / "live").mkdir()
+    maker = make_live(tmp_path / "part.mp4", tmp_path / "live" / "program.mp4")
+
+    async def write() -> None:
+        while True:
+            await asyncio.to_thread(maker.write, 0.2)
+            await asyncio.sleep(0.2)
+
+    writing = asyncio.create_task(write())
+    token = f"token-{AccessRole.INSTRUCTOR.value}"
+    spec = PushSpec(id="next", url=f"whip://{address}/api/v1/share/whip", secret="env:X")
+    pushes = Pushes([spec], resolve=lambda _: token)
+    pushes.start(tmp_path)
+    try:
+        await until(lambda: any(one.state == "live" for one in room.sharers.values()))
+        shown = room.sharers[room.shown or ""]
+        assert (shown.person.name, shown.codec) == ("instructor-bot", "h264")
+    finally:
+        await pushes.stop()
+        writing.cancel()
 
 
 @pytest.mark.parametrize("page", ["live", "share"])
