@@ -65,10 +65,13 @@ class Operator:
         self._zoom_s = 0.0
         self._seen = False
 
-    def step(self, seconds: float, person: Person | None) -> Frame:
-        """The frame `seconds` later, with the presenter where they are now."""
+    def step(self, seconds: float, person: Person | None, coming: Person | None = None) -> Frame:
+        """The frame `seconds` later, with the presenter where they are now.
+
+        `coming` is where they go, when that is known: the frame goes there too.
+        """
         if person is not None:
-            self._follow(person, seconds)
+            self._follow(coming or person, seconds)
         x, y, size = self._aim
         self._size.go(size, seconds)
         self._x.go(x, seconds)
@@ -167,24 +170,16 @@ def plan(
     last: float | None = None
     for place, (t, now) in enumerate(known):
         coming = [one for at, one in known[place : place + 60] if at - t <= _AHEAD_S and one]
-        person = now
+        ahead = None
         if coming:
             centre = float(np.mean([one.centre for one in coming]))
-            top = min(one.y for one in coming)
-            width, height = max(one.w for one in coming), max(one.y + one.h for one in coming) - top
-            person = Person(centre - width / 2, top, width, height)
-            if now is not None:  # the head that is seen now must not leave the frame
-                person = _between(person, now)
+            top, width = min(one.y for one in coming), max(one.w for one in coming)
+            height = max(one.y + one.h for one in coming) - top
+            ahead = Person(centre - width / 2, top, width, height)
         passed = 0.0 if last is None else min(1.0, t - last)
-        frames.append((t, operator.step(passed, person)))
+        frames.append((t, operator.step(passed, now, ahead)))
         last = t
     return frames
-
-
-def _between(ahead: Person, now: Person) -> Person:
-    reach = 0.25 * max(now.w, 0.02)
-    centre = min(max(ahead.centre, now.centre - reach * 4), now.centre + reach * 4)
-    return Person(centre - ahead.w / 2, min(ahead.y, now.y), ahead.w, ahead.h)
 
 
 def crop(planes: Sequence[Plane], frame: Frame) -> list[Plane]:
