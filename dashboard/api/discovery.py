@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 
 from controller.discovery import Discovery, SearchView, TrialView
 from controller.errors import ClassroomError
+from controller.state import AccessRole
 from dashboard.room import Room, Technician
 from devices.discovery.found import DiscoveryConfig
 from devices.model import DeviceSpec
@@ -94,7 +95,22 @@ async def stop(finder: Finder, _: Technician) -> SearchView:
 
 @router.post("/discovery/trial")
 async def trial(finder: Finder, room: Room, identity: Technician, body: Trial) -> TrialView:
-    """Connect for a moment and, if asked, send one real command; nothing is kept."""
+    """Connect for a moment and, if asked, send one real command; nothing is kept.
+
+    A secret is sent to whatever answers, so only an administrator names one that no device here
+    has.
+    """
+    known = {str(value) for one in room.config.devices for value in one.options.values()}
+    named = {str(value) for value in body.options.values()} - known
+    if not identity.may(AccessRole.ADMIN) and any(
+        value.startswith(("env:", "file:")) for value in named
+    ):
+        raise ClassroomError(
+            "not_allowed",
+            "Only an administrator may send a secret that no device of this room has.",
+            "Sign in as administrator, or try it without the password.",
+            403,
+        )
     try:
         spec = DeviceSpec(
             id="trial", profile=body.profile, transport=body.transport, options=body.options

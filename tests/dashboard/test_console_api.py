@@ -119,6 +119,8 @@ async def test_a_device_is_tried_on_its_real_wire(connect: Connect, projector: s
     refused = (await client.post("/api/v1/discovery/trial", json=asked)).json()
     assert refused["code"] == "bad_device", "a password is a reference here too"
     asked["options"] = {"password": "env:TEST_PROJECTOR"}
+    assert (await client.post("/api/v1/discovery/trial", json=asked)).status_code == 403
+    client = connect(AccessRole.ADMIN)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_PROJECTOR", "JBMIAProjectorLink")
         answer = await client.post("/api/v1/discovery/trial", json=asked, timeout=60)

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { HealthView } from "../api/types";
-import { clock, said, size, t as shared } from "../i18n";
+import { clock, day, said, size, t as shared } from "../i18n";
 import { deliveryWord } from "../panel/deliveries";
 import { Picture } from "../panel/sources";
 import { ask, room } from "../room/store";
@@ -131,6 +131,43 @@ function Machine() {
   );
 }
 
+function Timetable() {
+  const told = room.value?.timetable;
+  if (told == null) return null;
+  const zone = room.value?.timezone ?? "UTC";
+  const at = (iso: string) => `${day(new Date(iso), zone, "medium")} ${clock(new Date(iso), zone)}`;
+  return (
+    <section class="card" aria-labelledby="timetable-title">
+      <h2 id="timetable-title">{t("timetable")}</h2>
+      <dl class="facts">
+        <dt>{t("timetable.asked")}</dt>
+        <dd class="line">
+          <span class={`mark ${told.error === "" ? "good" : "bad"}`} aria-hidden="true" />
+          {told.updated === null ? "–" : at(told.updated)}
+        </dd>
+        <dt>{t("timetable.next")}</dt>
+        <dd>
+          {told.next === null ? (
+            "–"
+          ) : (
+            <bdi>
+              {told.next.title}, {at(told.next.starts)}
+            </bdi>
+          )}
+        </dd>
+      </dl>
+      {told.error !== "" && (
+        <p class="small" dir="auto">
+          {told.error} {told.remedy}
+        </p>
+      )}
+      <Button icon="retry" act={() => ask("/timetable/refresh")}>
+        {t("timetable.ask")}
+      </Button>
+    </section>
+  );
+}
+
 function Deliveries() {
   const all = room.value?.deliveries ?? [];
   return (
@@ -182,6 +219,7 @@ export function Overview() {
       <Alarms />
       <Sources />
       <Machine />
+      <Timetable />
       <Deliveries />
     </div>
   );

@@ -28,59 +28,59 @@ export function Idle() {
         {slot !== null && !free.value ? (
           <Offer slot={slot} other={() => (free.value = true)} />
         ) : (
-        <form
-          class="hero-form"
-          onSubmit={(event) => event.preventDefault()}
-        >
-          <label class="field">
-            <span>
-              {t("idle.title")} <em>{t("idle.title.hint")}</em>
-            </span>
-            <input
-              dir="auto"
-              maxLength={200}
-              autocomplete="off"
-              enterkeyhint="done"
-              value={title.value}
-              onInput={(event) => (title.value = event.currentTarget.value)}
-            />
-          </label>
-          <fieldset class="lengths">
-            <legend>{t("idle.length")}</legend>
-            {LENGTHS.map((one) => (
-              <Button
-                key={one ?? 0}
-                local
-                pressed={minutes.value === one}
-                act={() => {
-                  minutes.value = one;
-                }}
-              >
-                {one === null ? t("idle.length.open") : t("idle.length.minutes", { n: one })}
-              </Button>
-            ))}
-          </fieldset>
-          <Button
-            kind="main"
-            class="start"
-            icon="record"
-            act={() =>
-              ask("/session", {
-                title: title.value || null,
-                minutes: minutes.value,
-                // What stands on the button is what begins, whatever the timetable says now.
-                slot: "",
-              })
-            }
+          <form
+            class="hero-form"
+            onSubmit={(event) => event.preventDefault()}
           >
-            {t("idle.start")}
-          </Button>
-          {slot !== null && (
-            <Button local kind="quiet" icon="undo" act={() => void (free.value = false)}>
-              {t("timetable.back")}
+            <label class="field">
+              <span>
+                {t("idle.title")} <em>{t("idle.title.hint")}</em>
+              </span>
+              <input
+                dir="auto"
+                maxLength={200}
+                autocomplete="off"
+                enterkeyhint="done"
+                value={title.value}
+                onInput={(event) => (title.value = event.currentTarget.value)}
+              />
+            </label>
+            <fieldset class="lengths">
+              <legend>{t("idle.length")}</legend>
+              {LENGTHS.map((one) => (
+                <Button
+                  key={one ?? 0}
+                  local
+                  pressed={minutes.value === one}
+                  act={() => {
+                    minutes.value = one;
+                  }}
+                >
+                  {one === null ? t("idle.length.open") : t("idle.length.minutes", { n: one })}
+                </Button>
+              ))}
+            </fieldset>
+            <Button
+              kind="main"
+              class="start"
+              icon="record"
+              act={() =>
+                ask("/session", {
+                  title: title.value || null,
+                  minutes: minutes.value,
+                  // What stands on the button is what begins, whatever the timetable says now.
+                  slot: "",
+                })
+              }
+            >
+              {t("idle.start")}
             </Button>
-          )}
-        </form>
+            {slot !== null && (
+              <Button local kind="quiet" icon="undo" act={() => void (free.value = false)}>
+                {t("timetable.back")}
+              </Button>
+            )}
+          </form>
         )}
         <Upcoming />
         <p class="hero-explain">{t("idle.explain")}</p>
@@ -88,12 +88,17 @@ export function Idle() {
           <Icon name="film" />
           <span class="button-text">{t("recordings")}</span>
         </a>
+        {(me.value?.role === "technician" || me.value?.role === "admin") && (
+          <a class="button quiet" href="/console">
+            <span class="button-text">{t("console")}</span>
+          </a>
+        )}
       </section>
       <div class="side">
         <Today />
         <LastClass />
         <Devices />
-          <Scenes />
+        <Scenes />
       </div>
     </main>
   );

@@ -16,6 +16,7 @@ import { Idle } from "./idle";
 import { Live } from "./live";
 import { Login } from "./login";
 
+const DIM_AFTER_MS = 5 * 60_000;
 const LOCK_AFTER_MS = 10 * 60_000;
 
 function Offline() {
@@ -68,9 +69,15 @@ effect(() => {
 // A free room's panel locks itself; in class it never does: End must be one touch away.
 let touched = Date.now();
 for (const kind of ["pointerdown", "keydown"]) {
-  document.addEventListener(kind, () => (touched = Date.now()), { capture: true, passive: true });
+  const wake = () => {
+    touched = Date.now();
+    document.body.classList.remove("is-dim");
+  };
+  document.addEventListener(kind, wake, { capture: true, passive: true });
 }
 setInterval(() => {
+  // A panel that nobody needs grows dim, and never dark; a touch or a class wakes it.
+  document.body.classList.toggle("is-dim", !active.value && Date.now() - touched > DIM_AFTER_MS);
   if (active.value) touched = Date.now();
   else if (signedIn.value && link.value === "open" && Date.now() - touched > LOCK_AFTER_MS)
     void lock().catch(() => undefined);
