@@ -20,33 +20,34 @@ Ask = Callable[..., Awaitable[httpx.Response]]
 
 
 async def resume(
-    ask: Ask, url: str, shipment: Shipment, product: Product, *, chunk: int
+    ask: Ask, url: str, shipment: Shipment, product: Product, *, chunk: int, size: int | None = None
 ) -> httpx.Response | None:
     """Send what is missing; the last answer, or None when the session is no longer known.
 
     `ask` is `Web.ask` with the credentials in it. `chunk` is rounded to 256 KiB, which Google
-    demands of every piece but the last.
+    demands of every piece but the last. `size` is the file's length where not all of it goes.
     """
+    total = product.size if size is None else size
     chunk = max(UNIT, chunk // UNIT * UNIT)
     answer = await ask(
         "PUT",
         url,
         ok=(200, 201, 308, 404, 410),
-        headers={"content-range": f"bytes */{product.size}", "content-length": "0"},
+        headers={"content-range": f"bytes */{total}", "content-length": "0"},
     )
     while answer.status_code == 308:
         offset = _offset(answer)
         shipment.at(product, offset)
-        if offset >= product.size:
+        if offset >= total:
             raise TargetError(ErrorKind.RETRY, "The platform has every byte but does not finish.")
-        length = min(chunk, product.size - offset)
+        length = min(chunk, total - offset)
         answer = await ask(
             "PUT",
             url,
             ok=(200, 201, 308, 404, 410),
             content=shipment.pieces(product, offset, length),
             headers={
-                "content-range": f"bytes {offset}-{offset + length - 1}/{product.size}",
+                "content-range": f"bytes {offset}-{offset + length - 1}/{total}",
                 "content-length": str(length),
                 "content-type": product.media_type,
             },
@@ -55,6 +56,43 @@ async def resume(
         return None
     shipment.at(product, product.size)
     return answer
+
+
+async def grow(ask: Ask, url: str, shipment: Shipment, product: Product) -> int | None:
+    """Send what a file has grown by, its length still unknown; bytes there, None if forgotten."""
+    answer = await ask(
+        "PUT",
+        url,
+        ok=(308, 404, 410),
+        headers={"content-range": "bytes */*", "content-length": "0"},
+    )
+    if answer.status_code != 308:
+        return None
+    offset, end = _offset(answer), product.size // UNIT * UNIT
+    if end > offset:
+        answer = await ask(
+            "PUT",
+            url,
+            ok=(308, 404, 410),
+            content=shipment.pieces(product, offset, end - offset),
+            headers={
+                "content-range": f"bytes {offset}-{end - 1}/*",
+                "content-length": str(end - offset),
+                "content-type": product.media_type,
+            },
+        )
+    return _offset(answer) if answer.status_code == 308 else None
+
+
+async def there(ask: Ask, url: str) -> int:
+    """How many bytes of a file of unknown length are there; 0 for a session nobody knows."""
+    answer = await ask(
+        "PUT",
+        url,
+        ok=(308, 404, 410),
+        headers={"content-range": "bytes */*", "content-length": "0"},
+    )
+    return _offset(answer) if answer.status_code == 308 else 0
 
 
 def _offset(answer: httpx.Response) -> int:

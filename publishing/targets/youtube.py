@@ -17,6 +17,7 @@ from pydantic import Field
 from publishing import resumable
 from publishing.http import Url, Web
 from publishing.metadata import Metadata, Visibility
+from publishing.openform import HEAD, head_of, open_form
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.signed_in import Meaning, SignedIn
@@ -78,6 +79,7 @@ class YouTube(Target):
     name = "youtube"
     schema: ClassVar[type[Options]] = YouTubeOptions
     resumes = True
+    goes_ahead = True
     takes = frozenset({Kind.LECTURE, Kind.CAPTIONS})
     options: YouTubeOptions
     web: Web
@@ -132,9 +134,10 @@ class YouTube(Target):
         if status["uploadStatus"] != "processed":
             raise TargetError(ErrorKind.WAIT, "YouTube is processing the video.")
         size = int(found[0].get("fileDetails", {}).get("fileSize", 0))
+        sent = int(shipment.note(lecture).get("size", lecture.size))
         seconds = _seconds(found[0].get("contentDetails", {}).get("duration", ""))
         known = shipment.metadata.duration_s
-        if size and size != lecture.size:
+        if size and size != sent:
             shipment.note(lecture).pop("video", None)
             shipment.notes["superseded"] = video
             raise TargetError(ErrorKind.ABSENT, "YouTube has another version of this recording.")
@@ -170,24 +173,57 @@ class YouTube(Target):
 
     # -- the steps ----------------------------------------------------------------------------
 
-    async def _upload(self, shipment: Shipment, lecture: Product, note: dict[str, Any]) -> str:
-        if "session" not in note:
-            answer = await self.ask(
-                "POST",
-                f"{self.options.url}/upload/youtube/v3/videos",
-                params={"uploadType": "resumable", "part": "snippet,status"},
-                headers={
-                    "x-upload-content-length": str(lecture.size),
-                    "x-upload-content-type": lecture.media_type,
-                },
-                json=self._words(shipment.metadata),
-            )
-            note["session"] = answer.headers["location"]
+    async def ahead(self, shipment: Shipment, lecture: Product) -> None:
+        """All of the lecture but what does not fill 256 KiB yet; its length is told at the end."""
+        note = shipment.notes.get("ahead")
+        if note is None:
+            if (head := head_of(lecture.path)) is None:
+                return
+            session = await self._begin(shipment, lecture, None)
+            note = shipment.notes["ahead"] = {"session": session, "head": head.hex()}
             await shipment.save()
-        chunk = int(self.options.chunk_mb * (1 << 20))
-        done = await resumable.resume(self.ask, note["session"], shipment, lecture, chunk=chunk)
+        if await resumable.grow(self.ask, note["session"], shipment, lecture) is None:
+            del shipment.notes["ahead"]
+            raise TargetError(ErrorKind.RETRY, "YouTube has forgotten the upload; it begins anew.")
+
+    async def abandon(self, shipment: Shipment) -> None:
+        if note := shipment.notes.pop("ahead", None):
+            await self.ask("DELETE", note["session"], ok=(200, 204, 404, 410, 499))
+
+    async def _begin(self, shipment: Shipment, lecture: Product, size: int | None) -> str:
+        """A new upload's address; without `size` its length is told later."""
+        headers = {"x-upload-content-type": lecture.media_type}
+        if size is not None:
+            headers["x-upload-content-length"] = str(size)
+        answer = await self.ask(
+            "POST",
+            f"{self.options.url}/upload/youtube/v3/videos",
+            params={"uploadType": "resumable", "part": "snippet,status"},
+            headers=headers,
+            json=self._words(shipment.metadata),
+        )
+        return str(answer.headers["location"])
+
+    async def _upload(self, shipment: Shipment, lecture: Product, note: dict[str, Any]) -> str:
+        if "session" not in note and (begun := shipment.notes.pop("ahead", None)):
+            form = open_form(lecture.path, bytes.fromhex(begun["head"]))
+            if form and await resumable.there(self.ask, begun["session"]) >= HEAD:
+                note["session"], note["size"] = begun["session"], form.size
+            await shipment.save()
+        if "session" not in note:
+            note["session"] = await self._begin(shipment, lecture, lecture.size)
+            await shipment.save()
+        done = await resumable.resume(
+            self.ask,
+            note["session"],
+            shipment,
+            lecture,
+            chunk=int(self.options.chunk_mb * (1 << 20)),
+            size=note.get("size"),
+        )
         note.pop("session")
         if done is None:
+            note.pop("size", None)
             raise TargetError(ErrorKind.RETRY, "YouTube has forgotten the upload; it begins anew.")
         return str(done.json()["id"])
 

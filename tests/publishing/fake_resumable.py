@@ -13,7 +13,9 @@ UNIT = 256 << 10
 
 @dataclass
 class Session:
-    size: int
+    """`size` is None while nobody knows how long the file will be."""
+
+    size: int | None
     words: dict[str, Any]
     data: bytes = b""
     done: Any = None
@@ -28,7 +30,8 @@ class Sessions:
     refusals: list[str] = field(default_factory=list)
 
     def begin(self, request: Request) -> str:
-        size = int(request.headers["x-upload-content-length"])
+        told = request.headers.get("x-upload-content-length")
+        size = int(told) if told else None
         assert request.headers["x-upload-content-type"] == "video/mp4"
         name = f"up{len(self.sessions) + 1}"
         self.sessions[name] = Session(size, request.json)
@@ -40,9 +43,11 @@ class Sessions:
         if session is None:
             return Answer(404)
         told = re.fullmatch(
-            r"bytes (?:(\d+)-(\d+)|\*)/(\d+)", request.headers.get("content-range", "")
+            r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", request.headers.get("content-range", "")
         )
-        if not told or int(told[3]) != session.size:
+        if told and told[3] != "*" and session.size is None:
+            session.size = int(told[3])
+        if not told or (told[3] != "*" and int(told[3]) != session.size):
             self.refusals.append(f"Content-Range {request.headers.get('content-range')}")
             return Answer(400)
         if session.done is not None:
@@ -61,7 +66,7 @@ class Sessions:
         if len(request.body) != end - start + 1:
             self.refusals.append("Content-Range does not fit the body")
             return Answer(400)
-        if end + 1 < session.size and len(request.body) % UNIT:
+        if (session.size is None or end + 1 < session.size) and len(request.body) % UNIT:
             self.refusals.append(f"a piece of {len(request.body)} bytes that is not the last")
             return Answer(400)
         session.data += request.body

@@ -6,6 +6,7 @@ finished session answers its resource again), Google's OAuth 2.0 for the refresh
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,8 +18,10 @@ from fake_server import Answer, Fake, Request
 from fault_proxy import Fault, FaultProxy
 from publishing_contract import HttpTargetContract, Site, deliver
 
+from publishing.ahead import Ahead
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
+from recorder.recording import PRODUCTS, Life, Recording
 
 QUOTA = b'{"error": {"errors": [{"reason": "quotaExceeded"}]}}'
 JSON = {"content-type": "application/json"}
@@ -55,6 +58,9 @@ class FakeYouTube(Fake):
             assert request.query == {"uploadType": "resumable", "part": "snippet,status"}
             name = self.uploads.begin(request)
             return Answer(200, b"", {"location": f"{self.base}/session/{name}"})
+        if verb.startswith("DELETE /session/"):
+            self.uploads.sessions.pop(request.path.rpartition("/")[2], None)
+            return Answer(499)
         if verb.startswith("PUT /session/"):
             done = self.uploads.put(request.path.rpartition("/")[2], request)
             return self._made(done) if isinstance(done, Session) else done
@@ -246,3 +252,34 @@ class TestYouTube(HttpTargetContract):
         await worker.deliver_once(folder, "yt")
         assert (await worker.withdraw(folder, "yt")).state == "withdrawn"
         assert site.fake.videos == {}
+
+    async def test_begun_during_class_its_length_is_told_at_the_end(
+        self, site: YouTubeSite, make_recording: Any
+    ) -> None:
+        folder = make_recording(life=Life.RECORDING, consent=True)
+        lecture = folder / PRODUCTS / "lecture.mp4"
+        lecture.unlink()
+        part = folder / PRODUCTS / "parts/lecture-001.mp4"
+        part.parent.mkdir()
+        head = b"\0" * 36 + (8).to_bytes(4, "big") + b"free" + b"\0" * 28
+        ahead = Ahead(folder.parent, [], lambda _: ())
+        part.write_bytes(head)
+        grown = b""
+        for size in (300_000, 100_000, 400_000):
+            grown += os.urandom(size)
+            part.write_bytes(head + grown)
+            await ahead.round(folder, site.config(during_class=True))
+        (session,) = site.fake.uploads.sessions.values()
+        assert len(session.data) == 3 * (256 << 10)
+        assert site.fake.videos == {}  # nothing is there to be seen
+        length = (36 + len(grown)).to_bytes(4, "big")
+        part.write_bytes(head[:36] + length + b"mdat" + head[44:] + grown + b"index")
+        part.replace(lecture)
+        Recording.open(folder).update(life=Life.READY)
+        before = site.proxy.body_bytes
+        status = await deliver(folder, site.config(products=("lecture",)))
+        assert status.state == "verified", status.detail
+        (video,) = site.fake.videos.values()
+        assert video["data"] == head + grown
+        assert site.proxy.body_bytes - before < 100_000
+        assert site.fake.refusals == site.fake.uploads.refusals == []
