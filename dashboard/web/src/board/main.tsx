@@ -117,6 +117,11 @@ function Board() {
           <h1>{t("lesson.none")}</h1>
         </main>
       )}
+      {!state && link.value !== "open" && (
+        <main class="nothing" aria-busy="true">
+          <h1>{t(link.value === "connecting" ? "link.connecting" : "link.away")}</h1>
+        </main>
+      )}
     </div>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { playTime } from "../i18n";
+import { direction, playTime } from "../i18n";
 import { Icon } from "../ui/icons";
 import * as player from "./player";
 import { full, fullScreen, offered, show, view } from "./stage";
@@ -90,7 +90,7 @@ function Menu(props: {
         {props.text !== undefined && <span dir="ltr">{props.text}</span>}
       </button>
       {open.value && (
-        <div class="menu-list" role="menu" aria-label={props.label} onKeyDown={move}>
+        <div class="menu-list" dir={direction.value} role="menu" aria-label={props.label} onKeyDown={move}>
           {props.choices.map((one) => (
             <button
               key={one.value}
@@ -122,7 +122,7 @@ export function Controls() {
   return (
     <div class="controls" role="group" aria-label={t("controls")}>
       <Timeline />
-      <div class="controls-row">
+      <div class="controls-row" dir="ltr">
         <Tool
           icon={player.playing.value ? "pause" : "resume"}
           label={t(player.playing.value ? "pause" : "play")}

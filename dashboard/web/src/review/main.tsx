@@ -6,7 +6,7 @@ import "../style/recordings.css";
 import "../style/review.css";
 import { effect, signal } from "@preact/signals";
 import { render } from "preact";
-import { clock, day, firstLanguage, known, playTime, said, speak } from "../i18n";
+import { clock, day, firstLanguage, known, playTime, said, speak, t as say } from "../i18n";
 import { Login } from "../panel/login";
 import { connect, me } from "../room/store";
 import { Announcer, Button } from "../ui/button";
@@ -128,8 +128,8 @@ function Failed() {
     <main class="recordings">
       <div class="card review-failed" role="alert">
         <Icon name={told.status === 0 ? "unplugged" : "film"} size={56} />
-        <p>{told.status === 404 ? t("unknown") : told.status >= 500 ? t("error") : told.text}</p>
-        {told.status < 400 && <p class="empty">{told.remedy}</p>}
+        <p>{told.status === 0 ? say("problem.offline") : told.status === 404 ? t("unknown") : told.status >= 500 ? t("error") : told.text}</p>
+        {told.status === 0 && <p class="empty">{say("problem.offline.remedy")}</p>}
         <Button local act={load}>
           {t("again")}
         </Button>

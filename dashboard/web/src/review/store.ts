@@ -90,11 +90,14 @@ async function loadSlides(): Promise<void> {
   slides.value = (told?.slides ?? []).filter((one) => typeof one.time === "number");
 }
 
+/** Someone has said in which language to read. */
+let picked = false;
+
 /** The language in which to show captions first: chosen, the page's, the lecture's, any. */
 export function captionsFirst(): string | null {
   const offered = (detail.value?.captions ?? []).map((one) => one.language);
   return (
-    offered.find((one) => one === reading.value) ??
+    offered.find((one) => picked && one === reading.value) ??
     offered.find((one) => one.split("-")[0] === language.value) ??
     offered.find((one) => one === detail.value?.language) ??
     offered[0] ??
@@ -121,6 +124,7 @@ effect(() => {
 
 /** Read captions in this language, without showing them in the picture. */
 export function readCaptions(wanted: string): void {
+  picked = true;
   reading.value = wanted;
   if (spoken.value !== null) spoken.value = wanted;
   void loadCaptions();
@@ -130,7 +134,10 @@ export const readingIn = computed(() => reading.value);
 
 export function chooseCaptions(wanted: string | null): void {
   spoken.value = wanted;
-  if (wanted !== null) reading.value = wanted;
+  if (wanted !== null) {
+    picked = true;
+    reading.value = wanted;
+  }
   try {
     localStorage.setItem("classroomd.review.captions", wanted ?? "");
   } catch {

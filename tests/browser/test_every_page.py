@@ -1,0 +1,42 @@
+"""What holds for every page: no barrier, no sideways scrolling, nothing asked of other hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from browsing import PANEL, PHONE, Open, Served
+from playwright.async_api import expect
+
+from dashboard.pages import PAGES
+
+PLAIN = sorted(address for address in PAGES if "{" not in address)
+
+
+@pytest.mark.parametrize(
+    ("language", "size", "look"), [("en", PANEL, "light"), ("ar", PHONE, "dark")]
+)
+async def test_no_page_has_a_barrier(
+    served: Served, open_page: Open, language: str, size: Any, look: str
+) -> None:
+    """One walk for each language: signed in as who runs the room, then through all pages."""
+    watched = await open_page(f"{served.url}/healthz", size=size, look=look)
+    page = watched.page
+    answer = await page.context.request.post(
+        f"{served.url}/api/v1/login", data={"name": "Tech", "password": "a long password"}
+    )
+    assert answer.ok
+    wrong: dict[str, Any] = {}
+    for address in PLAIN:
+        await page.goto(f"{served.url}{address}?lang={language}")
+        await expect(page.locator("#page > *").first).to_be_visible()
+        await expect(page.locator("html")).to_have_attribute("lang", language)
+        found = (await Axe().run(page)).response["violations"]
+        if found:
+            wrong[address] = [(one["id"], one["nodes"][0]["html"][:120]) for one in found]
+        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        if await page.evaluate(over) > 0:
+            wrong.setdefault(address, []).append("scrolls sideways")
+    assert not wrong
+    assert all(url.startswith((served.url, "blob:", "data:")) for url in watched.asked)
