@@ -16,7 +16,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium faketime ffmpeg fonts-dejavu-core fon
   openssh-server pulseaudio pulseaudio-utils python3-gst-1.0 ser2net socat tesseract-ocr xvfb
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench fuzz pin web clean system-demo system-test
+.PHONY: help demo test lint types tests bench fuzz soak pin web clean system-demo system-test
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench: $(STAMPS)/dev $(STAMPS)/web system-test ## Run benchmarks (NAME=… for o
 
 fuzz: $(STAMPS)/dev ## Fuzz everything that reads bytes from the wire (SECONDS=60)
 	$(BIN)/python tests/fuzz/wire.py -max_total_time=$(or $(SECONDS),60)
+
+soak: $(STAMPS)/dev ## Hold a class of six hours in real time (HOURS=… for another length)
+	$(BIN)/python -m benchmarks._soak $(HOURS)
 
 pin: $(STAMPS)/dev ## Pin the newest allowed requirements, with hashes and without hosts
 	$(BIN)/python requirements/pin.py
