@@ -214,6 +214,8 @@ class Driver:
         if request.value is not None and keepable(request):
             self._knowledge.desire(request)
         self._waiting.forget(item.key)
+        if not stop:
+            self._moves.renewed(item.key)
         self._queue.put(item)
         if stop and self._current is not None and self._current.key == item.key:
             self._conversation.interrupt()

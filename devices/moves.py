@@ -9,6 +9,9 @@ from devices.clock import Clock
 from devices.codec import Request
 from devices.knowledge import Knowledge
 
+REFUSED_S, REFUSED_TIMES = 0.3, 10
+BLIND_S, BLIND_TIMES = 0.2, 2
+
 
 class Moves:
     """What moves now. `stop(request)` must bring a stop onto the wire before anything else."""
@@ -17,6 +20,8 @@ class Moves:
         self._stop = stop
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._travels: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, int] = {}
+        self._blind: dict[str, int] = {}
         self.owed: dict[str, Request] = {}
 
     def travels(self, key: str, request: Request, knowledge: Knowledge, clock: Clock) -> None:
@@ -31,8 +36,31 @@ class Moves:
     def begun(self, key: str, halt: Request, seconds: float) -> None:
         """Something moves; without a renewed command it is halted after `seconds`."""
         self._disarm(key)
+        self._refused.pop(key, None)
         self.owed[key] = halt
         self._timers[key] = asyncio.get_running_loop().call_later(seconds, self._stop, halt)
+
+    def refused(self, key: str, halt: Request) -> None:
+        """The device would not stop now: it is told again, until it has refused ten times."""
+        times = self._refused[key] = self._refused.get(key, 0) + 1
+        if key in self.owed and times < REFUSED_TIMES:
+            self._disarm(key)
+            later = asyncio.get_running_loop().call_later
+            self._timers[key] = later(REFUSED_S, self._stop, halt)
+
+    def unacknowledged(self, key: str, halt: Request) -> None:
+        """Nothing tells whether the stop arrived: it is said twice more, or until a new move."""
+        times = self._blind[key] = self._blind.get(key, 0) + 1
+        if times > BLIND_TIMES:
+            del self._blind[key]
+            return
+        self._disarm(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(BLIND_S, self._stop, halt)
+
+    def renewed(self, key: str) -> None:
+        """A new move was asked for: stops that were only said again are no longer wanted."""
+        if self._blind.pop(key, None) is not None:
+            self._disarm(key)
 
     def ended(self, key: str) -> None:
         """The stop was acknowledged."""

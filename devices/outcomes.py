@@ -65,6 +65,8 @@ class Outcomes:
         elif meaning.kind == "busy":
             self._waiting.keep(item, meaning.detail or "the device is busy")
         else:
+            if item.is_stop:
+                self._moves.refused(item.key, request)
             self._knowledge.undesire(request)
             item.finish("refused", meaning.detail)
 
@@ -83,6 +85,8 @@ class Outcomes:
         self._conversation.settled_until = self._clock.now() + spec.settle_s
         if item.is_stop or request.value == spec.stop:
             self._moves.ended(item.key)
+            if not request.command.acks:
+                self._moves.unacknowledged(item.key, request)
         elif spec.stop is not None:
             halt = self._codec.set(request.command.name, spec.stop)
             self._moves.begun(item.key, halt, spec.deadman_s)

@@ -1,0 +1,75 @@
+"""Press-and-hold: whatever goes wrong on the wire, a camera that was let go stands still."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from devices.rehearsal import Rehearsal, quick
+from firmware_profiles.catalog import Catalog
+from firmware_profiles.schema import Profile
+
+CATALOG = Catalog()
+CAMERAS = [name for name in CATALOG.names() if "pan_tilt" in CATALOG.get(name).commands]
+FAULTS = ["late=2", "flap=4", "busy=2", "nak=3", "split", "garbage", "power-cut=6"]
+
+
+def _profile(name: str, deadman_s: float) -> Profile:
+    profile = quick(CATALOG.get(name))
+    commands = dict(profile.commands)
+    for key in ("pan_tilt", "zoom"):
+        if key in commands:
+            commands[key] = commands[key].model_copy(update={"deadman_s": deadman_s})
+    return profile.model_copy(update={"commands": commands})
+
+
+def test_every_camera_family_is_here() -> None:
+    assert {"visca/raw", "visca/sony-ip", "pelco/d", "onvif/ptz"} <= set(CAMERAS)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+async def test_let_go_it_stands_still_through_every_fault(name: str) -> None:
+    await asyncio.gather(*(_let_go(_profile(name, 3600.0), fault) for fault in FAULTS))
+
+
+async def _let_go(profile: Profile, fault: str) -> None:
+    async with Rehearsal(profile, faults=[fault]) as rig:
+        rig.device.preset("power", "on") if "power" in rig.driver.codec.commands else None
+        for direction in ("left", "up"):
+            await rig.driver.send("pan_tilt", direction, timeout=1)
+            await rig.driver.send("pan_tilt", "stop", timeout=1)
+        await _stands(rig, fault)
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+async def test_a_hand_that_vanishes_lets_go(name: str) -> None:
+    """The page's connection is gone: nobody says stop."""
+    async with Rehearsal(_profile(name, 0.3)) as rig:
+        if "power" in rig.driver.codec.commands:
+            await rig.switched_on()
+        await rig.driver.send("pan_tilt", "left")
+        await rig.driver.send("zoom", "tele")
+        await _stands(rig, "a vanished hand")
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+async def test_a_link_that_is_cut_while_it_moves(name: str) -> None:
+    async with Rehearsal(_profile(name, 0.3)) as rig:
+        if "power" in rig.driver.codec.commands:
+            await rig.switched_on()
+        await rig.driver.send("pan_tilt", "left")
+        rig.link.cut("the cable")
+        rig.device.received.clear()
+        await _stands(rig, "a cut cable")
+        moves = [name for name in rig.device.received if name in ("pan_tilt", "zoom")]
+        assert moves[0] == "pan_tilt"
+
+
+async def _stands(rig: Rehearsal, why: str) -> None:
+    one_stop = rig.driver.profile.name == "pelco/d"  # its stop is the same frame for all axes
+    moving = ("pan_tilt",) if one_stop else ("pan_tilt", "zoom")
+    async with asyncio.timeout(60):
+        while any(rig.device.values.get(axis, "stop") != "stop" for axis in moving):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert why
