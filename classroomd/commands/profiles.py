@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from devices.rehearsal import rehearse
 from firmware_profiles.catalog import Catalog, UnknownProfile, load
 from firmware_profiles.compiled import CompiledCommand, compiled
 from firmware_profiles.loader import ProfileError
-from firmware_profiles.schema import Profile
+from firmware_profiles.schema import Profile, json_schema
 from firmware_profiles.table import document, evidence, ways
 
 app = typer.Typer(help="List, show and check firmware profiles.", no_args_is_help=True)
@@ -153,6 +154,12 @@ def _rehearsed(profiles: list[Profile], *, quiet: bool) -> list[str]:
         transient=True,
     )
     return [problem for profile in shown for problem in asyncio.run(one(profile))]
+
+
+@app.command()
+def schema() -> None:
+    """The JSON Schema of a profile file, for editors that complete and check while writing."""
+    typer.echo(json.dumps(json_schema(), indent=2))
 
 
 @app.command()
