@@ -244,7 +244,7 @@ async def test_the_worker_ends_with_the_daemon(open_hall: Open) -> None:
     hall = await open_hall()
     recording = hall.recording("hang")
     hall.production.take(recording.folder)
-    await until(lambda: starts(recording))
+    await until(lambda: starts(recording) and state(recording).state == "working")
     await hall.production.stop()
     with suppress(FileNotFoundError):
         status = Path(f"/proc/{starts(recording)[0]['pid']}/stat").read_text()
@@ -289,3 +289,30 @@ async def test_a_class_is_worked_on_and_its_whole_set_delivered(
     assert any(one and one["state"] == "working" and one["step"] for one in told)
     kinds = [entry.kind for entry in await room.classroom.journal_tail()]
     assert "produced" in kinds
+
+
+@pytest.mark.timeout(240)
+async def test_slides_are_found_while_the_class_runs(
+    open_room: Callable[..., Awaitable[Room]], teacher: Actor
+) -> None:
+    room = await open_room(
+        production={"enabled": False, "follow": True},
+        sources=[
+            {"id": "deck", "role": "slides", "url": "test:slides?size=320x180&fps=5&page=3"},
+            {"id": "mic", "role": "microphone", "url": "test:speech"},
+        ],
+    )
+    await room.classroom.start_class(teacher)
+    await room.recording()
+    found = room.folder / "live" / "slides.json"
+
+    def two() -> bool:
+        return found.exists() and len(json.loads(found.read_text())["slides"]) > 1
+
+    await until(two, 4 * PATIENCE_S)
+    follower = room.classroom._production._follower
+    assert follower is not None
+    pid = follower.pid
+    await room.classroom.end_class(teacher, undo=False)
+    await until(lambda: not Path(f"/proc/{pid}").exists())
+    await room.finished()
