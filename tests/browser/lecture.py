@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -14,7 +16,7 @@ import numpy as np
 
 from recorder.recording import Recording, Role, SourceSpec
 
-SECONDS, FPS, RATE = 40, 10, 16_000
+SECONDS, FPS, RATE = 40, 5, 16_000
 TITLES = ("Light and shadow", "Snell’s law", "Total reflection", "Lenses", "Questions")
 TEXTS = (
     "Light and shadow\nA ray goes straight until it meets a surface.",
@@ -61,7 +63,7 @@ def _person(t: float, size: tuple[int, int]) -> Any:
 
 def _film(path: Path, size: tuple[int, int], draw: Any, *, sound: bool) -> None:
     with av.open(str(path), "w", options={"movflags": "faststart"}) as out:
-        video = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": "10"})
+        video = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast", "g": "5"})
         video.width, video.height, video.pix_fmt = size[0], size[1], "yuv420p"
         audio = out.add_stream("aac", rate=RATE) if sound else None
         if audio is not None:
@@ -82,6 +84,23 @@ def _hum(out: Any, audio: Any) -> None:
         frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
         out.mux(audio.encode(frame))
     out.mux(audio.encode())
+
+
+@cache
+def _media() -> dict[str, bytes]:
+    """The films of the lecture by name, made once."""
+    pages = [_page(n, (480, 270)) for n in range(len(TITLES))]
+    slide = lambda t: pages[min(len(TITLES) - 1, int(t // EACH))]  # noqa: E731
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        _film(folder / "lecture.mp4", (480, 270), slide, sound=True)
+        _film(folder / "screen.mp4", (480, 270), slide, sound=False)
+        _film(folder / "front.mp4", (320, 180), lambda t: _person(t, (320, 180)), sound=False)
+        with av.open(str(folder / "audio.m4a"), "w", format="ipod") as out:
+            audio = out.add_stream("aac", rate=RATE)
+            audio.codec_context.layout = "mono"
+            _hum(out, audio)
+        return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
 def _stamp(t: float) -> str:
@@ -115,15 +134,9 @@ def make_lecture(recording: Recording, *, streams: bool = True) -> Recording:
     recording.mark("bookmark", 34.0, label="Exam question")
     recording.mark("end", float(SECONDS))
     products = recording.products
-    slides_of = lambda t: _page(min(len(TITLES) - 1, int(t // EACH)), (640, 360))  # noqa: E731
-    _film(products / "lecture.mp4", (640, 360), slides_of, sound=True)
-    if streams:
-        _film(products / "screen.mp4", (640, 360), slides_of, sound=False)
-        _film(products / "front.mp4", (320, 180), lambda t: _person(t, (320, 180)), sound=False)
-        with av.open(str(products / "audio.m4a"), "w", format="ipod") as out:
-            audio = out.add_stream("aac", rate=RATE)
-            audio.codec_context.layout = "mono"
-            _hum(out, audio)
+    for name, content in _media().items():
+        if streams or name == "lecture.mp4":
+            (products / name).write_bytes(content)
     (products / "slides").mkdir()
     told = []
     for n, title in enumerate(TITLES):

@@ -6,8 +6,11 @@ import gzip
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from controller.state import Event
 
 WEB = Path(__file__).parents[2] / "dashboard" / "web"
 LOCALES = WEB / "src" / "i18n" / "locales"
@@ -22,6 +25,14 @@ FORMS = {
     "zh": {"other"},
 }
 PANEL_BUDGET = 100_000
+LIGHT = (
+    "panel.html",
+    "recordings.html",
+    "review.html",
+    "tablet.html",
+    "board.html",
+    "console.html",
+)
 
 
 def _catalogue(language: str) -> dict[str, str | dict[str, str]]:
@@ -57,6 +68,33 @@ def test_no_text_is_missing_and_none_is_left_over(language: str) -> None:
             assert all(forms.values())
         else:
             assert other[key], f"{language} {key} is empty"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((WEB / "src").glob("*/texts")), ids=lambda p: p.parent.name
+)
+def test_each_pages_own_texts_are_complete(folder: Path) -> None:
+    assert tuple(sorted(file.stem for file in folder.glob("*.json"))) == LANGUAGES
+    catalogues = {
+        language: json.loads((folder / f"{language}.json").read_text("utf-8"))
+        for language in LANGUAGES
+    }
+    for language, texts in catalogues.items():
+        assert set(texts) == set(catalogues["en"]), f"{folder.parent.name} {language}"
+        for key, text in texts.items():
+            place = f"{folder.parent.name} {language} {key}"
+            assert _places(text) == _places(catalogues["en"][key]), place
+            if isinstance(text, dict):
+                assert set(text) == FORMS[language], place
+                assert all(text.values()), place
+            else:
+                assert text, place
+
+
+def test_the_event_streams_types_name_every_event() -> None:
+    source = (WEB / "src" / "api" / "events.ts").read_text("utf-8")
+    kinds = set(re.findall(r'\{ kind: "(\w+)"', source))
+    assert kinds == {"snapshot", "tick", *get_args(Event.model_fields["kind"].annotation)}
 
 
 def test_every_text_is_used() -> None:
@@ -124,7 +162,7 @@ def _scripts(page: str) -> list[Path]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("page", ["panel.html", "recordings.html"])
+@pytest.mark.parametrize("page", LIGHT)
 def test_a_pages_scripts_stay_small(page: str) -> None:
     if not (WEB / "dist" / page).is_file():
         pytest.skip("the pages are not built: python build_web.py")
@@ -134,7 +172,7 @@ def test_a_pages_scripts_stay_small(page: str) -> None:
     assert sum(sizes.values()) < PANEL_BUDGET, sizes
 
 
-@pytest.mark.parametrize("page", ["panel.html", "recordings.html"])
+@pytest.mark.parametrize("page", LIGHT)
 def test_pages_ask_no_other_host(page: str) -> None:
     if not (WEB / "dist" / page).is_file():
         pytest.skip("the pages are not built: python build_web.py")
