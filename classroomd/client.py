@@ -50,6 +50,10 @@ class RoomClient:
         """The JSON answer. Raises ClientError with the daemon's own words."""
         return self._answer("POST", path, json={} if body is None else body)
 
+    def patch(self, path: str, body: Any) -> Any:
+        """The JSON answer. Raises ClientError with the daemon's own words."""
+        return self._answer("PATCH", path, json=body)
+
     def _answer(self, method: str, path: str, **options: Any) -> Any:
         try:
             answer = self._http.request(method, path, **options)

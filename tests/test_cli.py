@@ -150,6 +150,11 @@ def _decide(room: Path, name: str, shelf: Path) -> None:
     assert answer("publish", name, "--to", "shelf", *where, code=1)["state"] == "held"
     assert "no span" in classroomd("recordings", "trim", name, "--cut", "2-1", *where, code=1)
     answer("recordings", "release", name, *where)
+    told = answer("recordings", "correct", name, "--visibility", "public", "--consent", *where)
+    assert (told["visibility"], told["consent"]) == ("public", True)
+    assert "`visibility` of the metadata" in classroomd(
+        *("recordings", "correct", name, "--visibility", "all", *where), code=1
+    )
     status = answer("publish", name, "--to", "shelf", *where)
     assert status["state"] == "verified"
     erased = answer("recordings", "erase", name, "--cut", "1-1.5", *where)

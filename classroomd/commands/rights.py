@@ -110,6 +110,42 @@ def erase(
     )
 
 
+def correct(
+    name: Name,
+    title: Annotated[str | None, typer.Option(help="Another title.")] = None,
+    course: Annotated[str | None, typer.Option(help="As the platforms call it.")] = None,
+    lecturer: Annotated[str | None, typer.Option(help="Who held the class.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    licence: Annotated[str | None, typer.Option(help="An SPDX identifier or an address.")] = None,
+    visibility: Annotated[
+        str | None, typer.Option(help="private, unlisted, course or public.")
+    ] = None,
+    consent: Annotated[
+        bool | None, typer.Option("--consent/--no-consent", help="What the lecturer says.")
+    ] = None,
+    publish: Annotated[
+        bool | None, typer.Option("--publish/--no-publish", help="Whether it may go out.")
+    ] = None,
+    config_file: ConfigFile = ROOM,
+    as_json: Json = False,
+) -> None:
+    """Correct what is told about a recording; what was published follows."""
+    given: dict[str, Any] = {
+        "title": title,
+        "course": course,
+        "lecturer": lecturer,
+        "description": description,
+        "licence": licence,
+        "visibility": visibility,
+        "consent": consent,
+        "publish": publish,
+    }
+    words = {key: value for key, value in given.items() if value is not None}
+    if not words:
+        fail("say what is to be corrected, for example --visibility", code=USAGE, as_json=as_json)
+    decided(name, config_file, as_json, "rights", words, lambda r, a, i: r.correct(a, i, words))
+
+
 def spans(given: list[str] | None, *, as_json: bool) -> list[tuple[float, float]]:
     """`12.5-40` as seconds; ends with a usage error that names what it cannot read."""
     found = []
@@ -132,7 +168,8 @@ def decided(
         door = RoomClient.find(config)
         if door is not None:
             with door:
-                shown = door.post(f"/recordings/{recording.id}/{verb}", body)
+                ask = door.patch if verb == "rights" else door.post
+                shown = ask(f"/recordings/{recording.id}/{verb}", body)
         else:
             with RoomLock(config), Progress(console=err, transient=True, disable=as_json) as bar:
                 bar.add_task(verb, total=None)
@@ -140,7 +177,7 @@ def decided(
     except (ClientError, PlaceError, JournalError) as error:
         fail(str(error), as_json=as_json)
     except ClassroomError as error:
-        fail(f"{error} {error.remedy}".strip(), as_json=as_json)
+        fail(str(error), as_json=as_json)
     failed = (shown["edit"] or {}).get("error")
     if as_json:
         show_json(shown)
@@ -236,4 +273,4 @@ async def _person(config: RoomConfig, name: str, verb: str) -> list[dict[str, An
     return [one.model_dump(mode="json") for one in found]
 
 
-COMMANDS = (person, hold, release, trim, restore, withdraw, erase)
+COMMANDS = (correct, person, hold, release, trim, restore, withdraw, erase)
