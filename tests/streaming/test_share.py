@@ -22,8 +22,10 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtcrtpsender import RTCRtpSender
+from websockets.asyncio.client import connect
 
 from controller.state import AccessRole
+from controller.tablets import Tablets
 from recorder import feed, shared
 from recorder.shared import BOARD, NOTHING, Shared, SharedError
 from recorder.sources.shared import Feeder
@@ -304,6 +306,69 @@ def test_every_page_speaks_six_languages(page: str) -> None:
         for key, text in english.items():
             places = re.findall(r"\{\w+\}", text)
             assert sorted(re.findall(r"\{\w+\}", other[key])) == sorted(places), (file.stem, key)
+
+
+async def test_a_paired_tablet_asks_and_is_chosen(
+    hall: Any, room: ShareRoom, laptop: Callable[..., Laptop], tmp_path: Path
+) -> None:
+    tablets = Tablets("lab-2", tmp_path / "state")
+    await tablets.start()
+    hall.app.state.tablets, hall.app.state.share = tablets, room
+    address = await hall.serve()
+    base = f"http://{address}/api/v1"
+    teacher = {"Authorization": f"Bearer token-{AccessRole.INSTRUCTOR.value}"}
+    codes = [
+        tablets.room.pairing.pair_each(["Kim"])[0],
+        tablets.room.pairing.pair_each(["Front"], "board")[0],
+    ]
+    try:
+        async with httpx.AsyncClient(timeout=60) as http:
+            keys = []
+            for code in codes:
+                asked = {"code": code.text, "native": True}
+                made = (await http.post(f"{base}/tablets/redeem", json=asked)).json()
+                keys.append({"Authorization": f"Bearer {made['credential']}"})
+            kim, board = keys
+            told = (await http.get(f"{base}/share", headers=kim)).json()
+            assert (told["name"], told["may"], told["leads"], told["asking"]) == (
+                "Kim",
+                False,
+                False,
+                [],
+            )
+            one = laptop()
+            offer = {"sdp": await one.offer(), "kind": "camera"}
+            answer = await http.post(f"{base}/share", json=offer, headers=kim)
+            assert (answer.status_code, answer.json()["code"]) == (403, "not_chosen")
+            events = f"ws://{address}/api/v1/share/events?asks=true"
+            async with connect(events, additional_headers=kim) as socket:
+                assert json.loads(await socket.recv())["may"] is False
+                seen = (await http.get(f"{base}/share", headers=teacher)).json()
+                ((key, name),) = [(who["key"], who["name"]) for who in seen["asking"]]
+                assert name == "Kim"
+                await http.post(f"{base}/share/allow", json={"key": key}, headers=teacher)
+                async with asyncio.timeout(30):
+                    while not json.loads(await socket.recv())["may"]:
+                        pass
+            answer = await http.post(f"{base}/share", json=offer, headers=kim)
+            await one.take(answer.json()["sdp"])
+            shown = (await http.get(f"{base}/share", headers=board)).json()
+            assert shown["shown"] == answer.json()["id"]
+            # Only the board and those who teach receive it, and one ends only what is one's own.
+            watch = {"sdp": await laptop().offer()}
+            refused = await http.post(f"{base}/share/watch", json=watch, headers=kim)
+            assert refused.status_code == 403
+            given = await http.post(f"{base}/share/watch", json=watch, headers=board)
+            assert given.status_code == 200
+            ended = await http.request(
+                "DELETE", f"{base}/share/{shown['shown']}", json={}, headers=board
+            )
+            assert ended.status_code == 403
+            taken = {"key": key, "allowed": False}
+            back = (await http.post(f"{base}/share/allow", json=taken, headers=teacher)).json()
+            assert (back["shown"], back["sharers"]) == (None, [])
+    finally:
+        await tablets.stop()
 
 
 async def test_who_is_let_in(hall: Any, tmp_path: Path) -> None:
