@@ -8,7 +8,9 @@ class ClassroomError(Exception):
 
     Codes in use: `no_session`, `not_allowed_now`, `unknown_device`, `unknown_command`,
     `unknown_layout`, `unknown_scene`, `unknown_recording`, `unknown_target`, `unknown_delivery`,
-    `bad_value`, `no_source`, `disk_full`, `not_ready`, `recorder`, `no_deliveries`, `stopping`.
+    `bad_value`, `bad_cut`, `still_recording`, `edit_under_way`, `no_lecture`, `last_copy`,
+    `nothing_to_restore`, `bad_metadata`, `damaged_recording`, `no_source`, `disk_full`,
+    `not_ready`, `recorder`, `no_deliveries`, `stopping`.
     """
 
     def __init__(self, code: str, message: str, remedy: str = "", status: int = 409) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_proxy import FaultProxy
+from fault_proxy import Fault, FaultProxy
 from publishing_contract import FAST, Site, deliver
 from test_s3 import PART, Moto
 
 from publishing.ahead import Ahead, growing
 from publishing.delivery import DeliveryWorker
+from publishing.errors import TargetError
 from recorder.recording import PRODUCTS, Life, Recording
 
 HEAD = 72
@@ -128,3 +129,19 @@ async def test_a_hold_in_class_gives_up_what_went_ahead(store: Moto, lesson: Cla
             await asyncio.sleep(0.01)
     await worker.stop()
     assert await store.holdings() == {}
+
+
+async def test_faults_in_class_cost_a_part_each_at_most(store: Moto, lesson: Class) -> None:
+    lesson.grow(4 * PART)
+    for fault in (Fault("cut", after=PART // 2), Fault("lost"), Fault("status", status=503)):
+        store.proxy.faults = {len(store.proxy.seen) + 2: fault}
+        with pytest.raises(TargetError):
+            await rounds(store, lesson)
+        lesson.grow(PART)
+    await rounds(store, lesson)
+    lesson.close()
+    status = await deliver(lesson.folder, store.config(products=("lecture",)))
+    assert status.state == "verified", status.detail
+    lecture = (lesson.folder / PRODUCTS / "lecture.mp4").read_bytes()
+    assert await store.holdings() == {"lecture.mp4": [lecture]}
+    assert store.proxy.body_bytes < len(lecture) * 1.05 + 3 * PART + 50_000
