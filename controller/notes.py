@@ -140,15 +140,6 @@ class Notes:
         )
         return {int(bucket): int(count) for bucket, count in rows}
 
-    async def forget(self, recording: str) -> None:
-        """Remove everything that was left at a recording, for one that was erased."""
-
-        def write(database: sqlite3.Connection) -> None:
-            for table in ("notes", "places", "views"):
-                database.execute(f"DELETE FROM {table} WHERE recording = ?", (recording,))  # noqa: S608
-
-        await self._journal.write(write)
-
 
 def _unknown(note: str) -> ClassroomError:
     return ClassroomError(

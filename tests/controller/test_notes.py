@@ -57,8 +57,3 @@ async def test_places_and_views(notes: Notes) -> None:
     await notes.count_views("r1", [1, 2])
     await notes.count_views("r1", [])
     assert await notes.views("r1") == {0: 1, 1: 2, 2: 1}
-    await notes.add("ada", "r1", 0.0, "")
-    await notes.forget("r1")
-    assert await notes.views("r1") == {}
-    assert await notes.of("ada", "r1") == []
-    assert await notes.place("ada", "r1") is None
