@@ -295,7 +295,7 @@ NO_FORM = frozenset({"application/json", "application/zip"})
 def guard_write(connection: HTTPConnection) -> None:
     """Refuse what another site's page could have sent in a signed-in browser's name.
 
-    Cookies are SameSite=Strict; this is the second lock: no form's content, from our own pages only.
+    Cookies are SameSite=Strict; this is the second lock: no form content, from our own pages only.
     """
     socket = connection.scope["type"] == "websocket"
     if not socket and connection.scope["method"] in SAFE_METHODS:

@@ -116,9 +116,7 @@ async def test_help_is_one_tap_and_says_who_comes(panel: Watched, room: Any) -> 
     await expect(page.locator("dialog")).to_contain_text("What is wrong?")
 
 
-async def test_a_card_is_read_as_a_pin_is_typed(
-    served: Served, open_page: Open, room: Any
-) -> None:
+async def test_a_card_is_read_as_a_pin_is_typed(served: Served, open_page: Open, room: Any) -> None:
     page = (await open_page(served.url)).page
     await page.wait_for_selector(".pin-pad")
     await expect(page.locator(".help-phone")).to_contain_text("+47 22 85 50 50")

@@ -51,9 +51,7 @@ async def test_a_student_finds_the_minute(served: Served, open_page: Open, recor
     await expect(page.locator('.line[aria-current="true"]')).to_contain_text("Exam question")
 
 
-async def test_an_empty_room_says_so(
-    served: Served, open_page: Open
-) -> None:
+async def test_an_empty_room_says_so(served: Served, open_page: Open) -> None:
     page = (await open_page(f"{served.url}/recordings")).page
     await _student(page)
     await expect(page.locator("main")).to_contain_text("No class has been recorded here yet.")
