@@ -122,7 +122,7 @@ async def _measure(
     )
     tasks: list[asyncio.Task[None]] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(150):
             while True:
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -169,7 +169,7 @@ def _begin(root: Path) -> Recording:
 
 
 async def _run() -> dict[str, float | None]:
-    with tempfile.TemporaryDirectory() as root:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
         recording = _begin(Path(root))
         pid = await control.launch(recording.folder, Path(root) / "run")
         try:
@@ -196,7 +196,7 @@ async def _watched_by_socket(
 async def _watched(recording: Recording) -> dict[str, float | None]:
     folder = recording.folder
     index = FileIndex(recording.products / "parts" / "lecture-001.mp4")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(150):
         while len(index.segments) < 2:
             index.refresh()
             await asyncio.sleep(0.2)

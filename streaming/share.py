@@ -15,6 +15,7 @@ import logging
 import secrets
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -79,6 +80,7 @@ class ShareRoom:
         self.shown: str | None = None
         self.allowed: dict[str, str] = {}  # key → name of those whom the lecturer has chosen
         self.turns = 0  # goes up with each change
+        self.ended: deque[str] = deque(maxlen=50)  # what was ended here, and is not to come back
         self._asking: dict[str, tuple[str, float]] = {}
         self._viewers: set[str] = set()
         self._socket = socket_path(run_dir, BOARD)
@@ -188,6 +190,7 @@ class ShareRoom:
     async def close(self, id_: str) -> None:
         """Ends what somebody shares."""
         if id_ in self.sharers:
+            self.ended.append(id_)
             with contextlib.suppress(ShareError):
                 await self._order("close", sharer=id_)
             await self._gone(id_)

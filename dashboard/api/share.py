@@ -45,7 +45,10 @@ class Asking(BaseModel):
 
 
 class ShareView(BaseModel):
-    """What is shared in the room. `asking` is told to those who decide only."""
+    """What is shared in the room. `asking` is told to those who decide only.
+
+    `ended`: what was ended lately on purpose; a page does not share it again by itself.
+    """
 
     available: bool
     reason: str = ""
@@ -55,6 +58,7 @@ class ShareView(BaseModel):
     leads: bool
     shown: str | None = None
     sharers: list[SharerView] = []
+    ended: list[str] = []
     asking: list[Asking] = []
 
 
@@ -151,6 +155,7 @@ def _view(room: ShareRoom, person: Person) -> ShareView:
         leads=person.leads,
         shown=room.shown,
         sharers=[_sharer(one, person) for one in room.sharers.values()],
+        ended=list(room.ended),
         asking=[
             Asking(key=key, name=name, allowed=allowed) for key, (name, allowed) in asking.items()
         ]

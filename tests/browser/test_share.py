@@ -174,7 +174,9 @@ async def test_a_laptop_is_on_the_board_and_in_the_recording(
         # A second laptop is shown instead, and when it stops the first one is back.
         other = await _slides(capturing, hall)
         await laptop.wait_for_selector("[data-said=other]")
-        await other.click("button.danger")
+        shown = (await http.get("/api/v1/share")).json()["shown"]
+        await http.request("DELETE", f"/api/v1/share/{shown}", json={})
+        await other.wait_for_selector("[data-sending=off]")
         await laptop.wait_for_selector("[data-said=shown]")
         await laptop.click("button.danger")
         await board.wait_for_selector(".shared-screen", state="detached")

@@ -175,13 +175,13 @@ function Page() {
   );
 }
 
-// A room that was restarted, or a teacher who ended it, no longer has what this page sends.
+// A room that was restarted no longer has what this page sends; what was ended there stays so.
 effect(() => {
   const told = shared.value;
   const id = publisher.id.value;
   if (told === null || id === null || publisher.state.peek() !== "on") return;
   if (told.sharers.some((one) => one.id === id)) return;
-  if (told.may) publisher.missing();
+  if (told.may && !told.ended.includes(id)) publisher.missing();
   else publisher.stop();
 });
 

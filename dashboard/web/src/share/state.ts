@@ -19,6 +19,7 @@ export interface ShareView {
   leads: boolean;
   shown: string | null;
   sharers: SharerView[];
+  ended: string[];
   asking: { key: string; name: string; allowed: boolean }[];
 }
 
