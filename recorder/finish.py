@@ -21,7 +21,7 @@ from recorder.track import Track
 
 log = logging.getLogger(__name__)
 
-SILENT_PROGRAM = 15.0
+SILENT_PROGRAM = 20.0
 
 
 @dataclass(frozen=True)
