@@ -143,13 +143,17 @@ export function follow(element: HTMLVideoElement): () => void {
   };
 }
 
-/** Bring one follower into step. The file may be shorter than the lecture: then its end stands. */
+/**
+ * Bring one follower into step. The file may be shorter than the lecture: then its end stands. A
+ * browser may call a file that began late shorter than it is, and learns better as it plays.
+ */
 function inStep(element: HTMLVideoElement): void {
   if (owner === null || !placed || element.readyState < 1) return;
   const last = Number.isFinite(element.duration) ? element.duration : Infinity;
-  const goal = Math.min(owner.currentTime, last - 0.05);
+  const beyond = owner.currentTime > last - 0.05;
+  const goal = beyond ? Math.max(element.currentTime, last - 0.05) : owner.currentTime;
   const off = element.currentTime - goal;
-  const running = !owner.paused && owner.readyState >= 3 && owner.currentTime < last;
+  const running = !owner.paused && owner.readyState >= 3 && !element.ended;
   const far = !running ? NEAR_S : NUDGES ? FAR_S : FAR_WITHOUT_NUDGE_S;
   if (Math.abs(off) > far && !element.seeking) element.currentTime = goal;
   const nudge =
