@@ -116,7 +116,9 @@ async def test_a_camera_is_driven_over_http(
     device, address = await camera()
     manager: DeviceManager = await manage(_camera(address))
     state = await until(
-        manager, "camera", lambda s: {"stream_uri", "model", "position"} <= s.values.keys()
+        manager,
+        "camera",
+        lambda s: {"stream_uri", "model", "position", "firmware"} <= s.values.keys(),
     )
     assert state.values["stream_uri"] == "rtsp://127.0.0.1:8554/main"
     assert state.model == "Simulated PTZ" and state.firmware == "1.0"
