@@ -20,6 +20,7 @@ from starlette.websockets import WebSocket
 
 from controller.settings import AuthSettings
 from controller.state import SessionState
+from dashboard import problems
 from dashboard.api import hls, live
 from dashboard.app import _Shield
 from dashboard.auth import Authenticator
@@ -41,6 +42,7 @@ def ours(folder: Path) -> Any:
     app.state.live = LiveRoom(b"k" * 32, default_visibility=Visibility.PUBLIC)
     app.state.authenticator = Authenticator(AuthSettings(), b"k" * 32)
     app.add_middleware(_Shield)
+    problems.install(app)
     app.include_router(live.router, prefix="/api/v1")
     app.include_router(hls.router, prefix="/api/v1")
     return app
