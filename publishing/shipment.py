@@ -137,6 +137,11 @@ class Shipment:
             await self._pass(product, there, len(piece))
             yield piece
 
+    async def passing(self, product: Product, offset: int, size: int) -> None:
+        """Return when so much may go out: throttled and counted in pieces, but not cut."""
+        for start in range(0, size, PIECE):
+            await self._pass(product, offset + start, min(PIECE, size - start))
+
     async def _pass(self, product: Product, offset: int, size: int) -> None:
         for throttle in self._throttles:
             await throttle.take(size)

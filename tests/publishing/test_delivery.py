@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -306,15 +307,12 @@ async def test_unknown_targets_and_missing_products_are_named(
     assert "Choose one of: a" in error.value.remedy
     with pytest.raises(TargetError, match="manifest"):
         worker.submit(tmp_path / "nowhere", "a")
-    for file in (folder / "products").iterdir():
-        file.unlink()
+    shutil.rmtree(folder / "products")
     status = await worker.deliver_once(folder, "a")
     assert (status.state, "no finished products" in status.detail) == ("failed", True)
 
 
 async def test_an_erased_recording_ends_its_delivery(make_recording: Any) -> None:
-    import shutil
-
     folder = make_recording()
     Scripted.gate = asyncio.Event()
     worker = DeliveryWorker(folder.parent, [one()], backoff=NOW)
