@@ -159,6 +159,8 @@ class Crowd:
                     client.task.cancel()
                 await asyncio.gather(*[c.task for c in self.dozing], return_exceptions=True)
             case "wake":
+                # The others share this process: what they still digest is not the sleepers' delay.
+                await self._until(lambda client: client.replica.seq >= order["seq"])
                 return await self._wake(order["seq"])
             case "answer":
                 await asyncio.gather(*[self._answer(c, order["question"]) for c in self.clients])
