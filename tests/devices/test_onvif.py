@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import timedelta
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -247,7 +248,10 @@ async def test_zeep_reads_what_we_send(camera: Any) -> None:
 
 
 async def test_our_driver_against_a_camera_that_others_wrote(
-    manage: Callable[..., Any], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    manage: Callable[..., Any],
+    until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """ipycam, a virtual camera in Python (not in CI: it wants another build of OpenCV)."""
     pytest.importorskip("ipycam", reason="ipycam isn't installed")
@@ -257,6 +261,7 @@ async def test_our_driver_against_a_camera_that_others_wrote(
     from ipycam.ptz import PTZController
 
     monkeypatch.setenv("ONVIF_PASSWORD", PASSWORD)
+    monkeypatch.chdir(tmp_path)  # it writes its presets where it stands
     config = CameraConfig()
     config.local_ip = "127.0.0.1"
     config.set_credentials("admin", PASSWORD)
