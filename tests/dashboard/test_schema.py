@@ -19,8 +19,8 @@ from schemathesis.specs.openapi import checks as described  # noqa: E402
 
 ROLE = {"Authorization": "Bearer token-admin"}
 EXAMPLES = 3
-ELSEWHERE = "/api/v1/discovery/"
-"""Looks for devices in the network: its own tests do that."""
+ELSEWHERE = ("/api/v1/discovery/", "/api/v1/restore")
+"""What looks for devices in the network, and what takes a zip: their own tests do that."""
 KNOWN = {
     "device_id": "display",
     "source_id": "front",
