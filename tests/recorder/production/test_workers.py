@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recorder.production import finish as finishing
+from recorder.production import timeline as finishing
 from recorder.production.finish import finish
 from recorder.production.local import Local
 from recorder.production.work import Inline, Job, WorkError, Workers
