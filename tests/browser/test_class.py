@@ -57,7 +57,7 @@ async def test_from_start_to_the_lecture(daemon: Daemon, open_page: Open) -> Non
     await expect(page.get_by_role("heading", name="Optics, lecture 4")).to_be_visible()
     length = "document.querySelector('video').duration"
     await until(page, f"{length} > 1")
-    chapters = page.locator(".lines li button")
+    chapters = page.locator(".lines .line")
     await expect(chapters.first).to_be_visible(timeout=LONG_MS)
     await chapters.last.click()  # marks less than 5 s apart share a chapter
     await until(page, "document.querySelector('video').currentTime > 0")
