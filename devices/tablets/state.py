@@ -65,7 +65,7 @@ def _begin(state: State, entry: Entry) -> None:
 
 def _deck(state: State, entry: Entry) -> None:
     state["deck"] = entry.body["deck"]
-    state["pages"] = entry.body["pages"]
+    state["pages"] = list(entry.body["pages"])
     if state["page"] not in {page["id"] for page in state["pages"]}:
         state["page"] = state["pages"][0]["id"] if state["pages"] else None
 

@@ -123,6 +123,17 @@ def test_joining_at_any_sequence_equals_having_been_there(events: Any, data: st.
         assert gap["after"] < gap["upto"] + 1 <= len(entries)
 
 
+def test_what_follows_an_entry_does_not_change_it() -> None:
+    deck = Entry(1, "e1", "deck", "lecturer", {"deck": {"id": "d"}, "pages": [{"id": "p0"}]}, 1)
+    page = Entry(2, "e2", "add_page", "lecturer", {"page": {"id": "x1"}, "after": "p0"}, 2)
+    told = copy.deepcopy(deck.body)
+    state = lesson_state.empty("c1")
+    for entry in (deck, page):
+        lesson_state.apply(state, entry)
+    assert [one["id"] for one in state["pages"]] == ["p0", "x1"]
+    assert deck.body == told  # who asks for the log again gets what was said
+
+
 @given(st.lists(st.tuples(*[st.integers(0, m) for m in (65535, 65535, 255)]), max_size=100))
 def test_ink_survives_the_wire(points: list[tuple[int, int, int]]) -> None:
     assert ink.decode(ink.encode(points)) == points

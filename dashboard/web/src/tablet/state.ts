@@ -35,7 +35,7 @@ const RULES: Record<string, Rule> = {
   },
   deck: (state, { body }) => {
     state.deck = body.deck;
-    state.pages = body.pages;
+    state.pages = [...body.pages];
     if (!state.pages.some((page) => page.id === state.page)) {
       state.page = state.pages[0]?.id ?? null;
     }
