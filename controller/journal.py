@@ -66,8 +66,7 @@ class Journal:
 
     async def open(self) -> None:
         """Open or make the file and bring its schema up to date. Opening twice is opening once."""
-        if self._database is None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def close(self) -> None:
         """Close the file; everything is on disk already."""
@@ -221,6 +220,8 @@ class Journal:
             ) from error
 
     def _open(self) -> None:
+        if self._database is not None:
+            return
         try:
             self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._database = _connect(self.path)

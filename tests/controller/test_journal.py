@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def a_session(title: str = "Optics") -> Session:
 
 
 @pytest.fixture
-async def journal(tmp_path: Path):
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     journal = Journal(tmp_path / "state" / "journal.sqlite")
     await journal.open()
     yield journal
@@ -58,6 +59,24 @@ async def test_sessions_come_back_as_they_were(journal: Journal) -> None:
     ]
     assert entries[0].data == {"why": "question"}
     await again.close()
+
+
+async def test_opened_twice_at_once_it_is_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    connect = module._connect
+
+    def counted(path: Path) -> sqlite3.Connection:
+        opened.append(connect(path))
+        return opened[-1]
+
+    monkeypatch.setattr(module, "_connect", counted)
+    journal = Journal(tmp_path / "journal.db")
+    await asyncio.gather(journal.open(), journal.open())
+    await journal.open()
+    await journal.close()
+    assert len(opened) == 1
 
 
 async def test_finished_sessions_are_no_longer_open(journal: Journal) -> None:
