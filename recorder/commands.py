@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -14,6 +16,9 @@ from recorder.track import Track
 
 _OWN_MARKS = {"start", "pause", "resume", "gap", "restart", "hold", "release", "end", "layout"}
 _OWN_MARKS |= {"microphone"}
+_PATIENCE_S = 3.0
+
+log = logging.getLogger(__name__)
 
 
 class Commanded(Protocol):
@@ -81,7 +86,8 @@ class Commands:
         t = r.now()
         r.state = "paused"
         r.feeds.pause(t)
-        await asyncio.gather(*(asyncio.to_thread(track.pause) for track in r.tracks.values()))
+        written = {name: track.pause() for name, track in r.tracks.items()}
+        await asyncio.gather(*(asyncio.to_thread(_wait, *pair) for pair in written.items()))
         await r.mark("pause", t)
 
     async def _resume(self) -> None:
@@ -121,3 +127,8 @@ class Commands:
         for name, running in r.sources.items():
             if source in (None, name):
                 running.retry()
+
+
+def _wait(source: str, written: threading.Event) -> None:
+    if not written.wait(_PATIENCE_S):
+        log.warning("%s: what came before the pause is still being written", source)

@@ -28,7 +28,6 @@ _SHOWN: dict[SourceState, Literal["opening", "running", "lost", "failed"]] = {
     "failed": "failed",
     "ended": "lost",
 }
-PAUSE_PATIENCE = 3.0
 
 
 class TrackFeeds(Protocol):
@@ -153,13 +152,14 @@ class Track:
     def unblock(self) -> None:
         self._tape.order(self._tape.unblock)
 
-    def pause(self) -> None:
-        """Nothing that comes from here on reaches the disk until `resume`."""
+    def pause(self) -> threading.Event:
+        """Nothing that comes from here on reaches the disk until `resume`.
+
+        Does not wait; the event says that what came before has been written.
+        """
         with self._lock:
             self._paused = True
-            written = self._tape.order(self._tape.pause)
-        if not written.wait(PAUSE_PATIENCE):
-            log.warning("%s: what came before the pause is still being written", self.id)
+            return self._tape.order(self._tape.pause)
 
     def resume(self, t: float) -> None:
         """Goes on at class second `t`: sound at once, the picture from the next key frame.

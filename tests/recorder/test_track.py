@@ -238,6 +238,24 @@ def test_on_a_slow_disk_pictures_are_left_out_and_sound_is_kept(
     assert tools.pictures(next(folder.glob("*.mp4")))
 
 
+def test_a_pause_takes_effect_at_once_though_the_disk_stands_still(
+    hold_class: Callable[..., Any], clip: Path, slow_disk: threading.Event, tools: Any
+) -> None:
+    made, writes, reader, _ = make(hold_class, clip)
+
+    def stand() -> None:
+        slow_disk.wait(30.0)
+
+    writes._tape.order(stand)
+    written = writes.pause()
+    assert not written.is_set()
+    reader.run()
+    slow_disk.set()
+    assert written.wait(30.0)
+    writes.close()
+    assert tools.packets(made.recording.track("presenter")) == []
+
+
 def test_after_a_slow_disk_pictures_go_on_at_a_key_frame(
     hold_class: Callable[..., Any], clip: Path, monkeypatch: pytest.MonkeyPatch, tools: Any
 ) -> None:
