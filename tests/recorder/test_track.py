@@ -199,29 +199,38 @@ def test_a_disk_that_fails_stops_the_track_and_is_told(
     assert times and max(times) > 1.3
 
 
+class SlowDisk(threading.Event):
+    """Takes nothing until the event is set; `asked` once somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+
+
 @pytest.fixture
-def slow_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """A disk that takes nothing until the event is set."""
-    write, free = SegmentWriter.write, threading.Event()
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    write, disk = SegmentWriter.write, SlowDisk()
 
     def slow(writer: Any, given: Sample) -> None:
-        free.wait(30.0)
+        disk.asked.set()
+        disk.wait(30.0)
         write(writer, given)
 
     monkeypatch.setattr(SegmentWriter, "write", slow)
-    return free
+    return disk
 
 
 def test_on_a_slow_disk_pictures_are_left_out_and_sound_is_kept(
     hold_class: Callable[..., Any],
     clip: Path,
     monkeypatch: pytest.MonkeyPatch,
-    slow_disk: threading.Event,
+    slow_disk: SlowDisk,
     tools: Any,
 ) -> None:
     monkeypatch.setattr(tape, "PICTURE_BYTES", 20_000)
     made, writes, reader, heard = make(hold_class, clip, patient=False)
     reader.run()  # the source is not held up: it ends while the disk still stands
+    assert slow_disk.asked.wait(30.0)
     assert not slow_disk.is_set() and writes.behind > 0
     waiting = sum(size for _, size, _ in writes._tape._queue)
     assert waiting <= 20_000 + tape.SOUND_BYTES
@@ -239,7 +248,7 @@ def test_on_a_slow_disk_pictures_are_left_out_and_sound_is_kept(
 
 
 def test_a_pause_takes_effect_at_once_though_the_disk_stands_still(
-    hold_class: Callable[..., Any], clip: Path, slow_disk: threading.Event, tools: Any
+    hold_class: Callable[..., Any], clip: Path, slow_disk: SlowDisk, tools: Any
 ) -> None:
     made, writes, reader, _ = make(hold_class, clip)
 
@@ -290,7 +299,7 @@ def test_a_file_waits_for_a_slow_disk(
     hold_class: Callable[..., Any],
     clip: Path,
     monkeypatch: pytest.MonkeyPatch,
-    slow_disk: threading.Event,
+    slow_disk: SlowDisk,
     tools: Any,
 ) -> None:
     monkeypatch.setattr(tape, "PICTURE_BYTES", 5_000)
