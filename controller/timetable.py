@@ -133,6 +133,8 @@ class Timetable:
         if self._feed is None:
             raise _no_timetable()
         self._asked = self._now()
+        if self._asking is not None:  # that one may have read before what is to be seen was there
+            await asyncio.shield(self._asking)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._refresh(), name="timetable refresh")
         await asyncio.shield(self._asking)

@@ -355,3 +355,28 @@ async def test_a_room_without_a_timetable_says_so(open_room: OpenRoom, teacher: 
         with pytest.raises(ClassroomError) as refused:
             await ask
         assert refused.value.code == "no_timetable"
+
+
+async def test_asked_again_while_it_is_being_read_the_newest_is_shown(
+    scheduled: Any, calendar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, timetable, _ = await scheduled("09:05")
+    feed, asked, go_on = timetable._feed, asyncio.Event(), asyncio.Event()
+    read = feed.refresh
+
+    async def slow(now: datetime) -> bool:
+        changed: bool = await read(now)
+        asked.set()
+        await go_on.wait()
+        return changed
+
+    monkeypatch.setattr(feed, "refresh", slow)
+    first = asyncio.create_task(timetable.refresh())
+    await asked.wait()
+    write(calendar, lecture("algebra", "09:00", "10:00"))  # too late for the first
+    second = asyncio.create_task(timetable.refresh())
+    await asyncio.sleep(0)
+    go_on.set()
+    await first
+    view = await second
+    assert view.next.title.startswith("ALGEBRA")
