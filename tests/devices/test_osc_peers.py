@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ async def test_xair_api_against_our_mixer(simulator: Start, manage: Any, until: 
     address = simulator("behringer/xair", "--port", "0")
     manager = await manage(DeviceSpec(id="mixer", profile="behringer/xair", transport=address))
     await until(manager, "mixer", lambda s: "mute" in s.values)
+    threads = threading.active_count()
 
     def use() -> tuple[Any, ...]:
         remote = xair_api.connect("XR18", ip="127.0.0.1", port=_port(address), delay=0.3)
@@ -44,6 +46,7 @@ async def test_xair_api_against_our_mixer(simulator: Start, manage: Any, until: 
         manager, "mixer", lambda s: s.values.get("mute") is True and s.values.get("volume") == 50
     )
     assert state.values["mute"] is True
+    assert threading.active_count() < threads + 5  # the peer's are gone with it
 
 
 @pytest.mark.skipif(shutil.which("oscsend") is None, reason="liblo-tools are not here")
