@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMPS := .stamps
 PORT   ?= 8080
-PYTEST ?=
+PYTEST ?= -n 3 --dist loadfile
 
 # Debian packages: what the demo needs from the system, and what only the tests need.
 DEMO_PACKAGES := mosquitto
