@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
@@ -113,12 +114,13 @@ class DeliveryWorker:
     ) -> DeliveryStatus:
         """Deliver this recording to this target; asking twice is one delivery.
 
-        A verified delivery whose products have changed since is delivered anew. One that was
-        withdrawn stays so unless a person asks with `again`. Raises TargetError when the target
-        or the recording is unknown.
+        A verified delivery whose products have changed since is delivered anew, also when they
+        changed while it was sent. One that was withdrawn stays so unless a person asks with
+        `again`. Raises TargetError when the target or the recording is unknown.
         """
         job = self._open(recording_folder, target_id, by=by, again=again)
         self._jobs[job.delivery.id] = job
+        job.submitted_meanwhile = job.delivery.id in self._running
         self._wake.set()
         return self._changed(job)
 
@@ -340,6 +342,9 @@ class DeliveryWorker:
         def ended(_: asyncio.Task[None]) -> None:
             self._running.pop(name, None)
             self._wake.set()
+            if job.submitted_meanwhile and job.delivery.state is DeliveryState.VERIFIED:
+                with suppress(TargetError):  # the recording is gone, and so is what it asked for
+                    self.submit(job.folder, job.config.id)
 
         task.add_done_callback(ended)
 

@@ -62,12 +62,16 @@ class Backoff:
 
 @dataclass
 class Job:
-    """One delivery in this process: its record on disk, and how fast it moves now."""
+    """One delivery in this process: its record on disk, and how fast it moves now.
+
+    `submitted_meanwhile`: it was asked for again while it was at work, maybe with other files.
+    """
 
     folder: Path
     config: TargetConfig
     delivery: Delivery
     pace: Pace = field(default_factory=Pace)
+    submitted_meanwhile: bool = False
 
     def due(self, now: datetime) -> bool:
         state = self.delivery.state

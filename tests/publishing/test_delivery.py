@@ -129,6 +129,32 @@ async def test_stopped_work_goes_on_at_the_next_start(make_recording: Any) -> No
     await second.stop()
 
 
+async def test_what_changed_while_it_was_sent_is_sent_when_it_was_asked_for(
+    make_recording: Any,
+) -> None:
+    folder = make_recording()
+    Scripted.gate = asyncio.Event()
+    worker = DeliveryWorker(folder.parent, [one()], backoff=NOW)
+    await worker.start()
+    worker.submit(folder, "a")
+    await until(lambda: Scripted.log)
+    (folder / "products/lecture.mp4").write_bytes(b"with levelled sound")
+    worker.submit(folder, "a")
+    Scripted.gate.set()
+    made = (folder / "products/lecture.mp4").stat()
+    stamp = f"{made.st_size}-{made.st_mtime_ns}"
+
+    def kept() -> Any:
+        return json.loads((folder / "deliveries/a.json").read_text())
+
+    await until(
+        lambda: (kept()["state"], kept()["stamps"].get("lecture.mp4")) == ("verified", stamp)
+    )
+    await worker.stop()
+    told = [step["what"] for step in kept()["history"]]
+    assert told == ["submitted", "verified by size", "submitted", "verified by size"]
+
+
 async def test_the_most_urgent_goes_first_and_targets_go_side_by_side(make_recording: Any) -> None:
     day = datetime(2026, 3, 2, 8, tzinfo=UTC)
     late, early = make_recording(started=day), make_recording(started=day - timedelta(hours=5))
