@@ -72,10 +72,15 @@ async def test_what_is_still_needed_stays(delivered: Any, make_recording: Any) -
     assert reason(make_recording(life=Life.HELD)) == "the lecturer holds it"
 
 
-async def test_a_lecture_made_again_is_not_covered_by_the_old_receipt(delivered: Any) -> None:
+async def test_a_lecture_made_again_is_not_covered_by_the_old_receipt(
+    delivered: Any, tmp_path: Path
+) -> None:
     folder = await delivered()
     (folder / "products" / "lecture.mp4").write_bytes(b"another cut")
     assert reason(folder) == "nas: lecture.mp4 has changed since it was delivered"
+    config = TargetConfig(id="nas", target="folder", url=str(tmp_path / "share"))
+    assert (await deliver(folder, config)).state == "verified"
+    assert judge(Recording.open(folder)).prune
 
 
 @pytest.mark.parametrize(
