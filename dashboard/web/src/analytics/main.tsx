@@ -2,18 +2,14 @@
 
 import "../style/tokens.css";
 import "../style/base.css";
-import "../style/recordings.css";
+import "../style/frame.css";
 import "./analytics.css";
-import { effect, signal } from "@preact/signals";
-import { render } from "preact";
+import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { day, firstLanguage, speak, t as shared } from "../i18n";
-import { connect, me } from "../room/store";
-import { Announcer, Button } from "../ui/button";
-import { Icon } from "../ui/icons";
-import { LanguageChoice } from "../ui/language";
-import { changeLook } from "../ui/look";
-import { Login } from "../panel/login";
+import { day } from "../i18n";
+import { isTechnician, me, signedIn } from "../room/store";
+import { Button } from "../ui/button";
+import { Frame, Gate, showPage } from "../ui/frame";
 import { Class } from "./class";
 import { course, courses, days, detail, look, number, open, overview, problem, query, type Session } from "./figures";
 import { Devices } from "./devices";
@@ -21,8 +17,6 @@ import { Columns, Csv } from "./plots";
 import { t } from "./texts";
 
 const SPANS = [7, 30, 90, 365];
-const TEACH = new Set(["instructor", "technician", "admin"]);
-const KEEP = new Set(["technician", "admin"]);
 const chosen = signal(new URLSearchParams(location.search).get("session"));
 
 export function choose(session: string | null): void {
@@ -34,43 +28,22 @@ export function choose(session: string | null): void {
 }
 
 function Page() {
-  const role = me.value?.role;
-  const inClass = chosen.value !== null;
+  const back = chosen.value !== null && (
+    <Button local kind="quiet" icon="back" act={() => choose(null)}>
+      {t("title")}
+    </Button>
+  );
   return (
-    <div class="shell">
-      <header class="topbar">
-        {inClass ? (
-          <Button local kind="quiet" icon="back" act={() => choose(null)}>
-            {t("title")}
-          </Button>
-        ) : (
-          <a class="button quiet" href="/">
-            <Icon name="back" />
-            <span class="button-text">{shared("recordings.panel")}</span>
-          </a>
-        )}
-        <span class="topbar-room">
-          <bdi>{me.value?.room_name}</bdi>
-        </span>
-        <LanguageChoice />
-        <Button local kind="quiet" icon="theme" label={shared("action.theme")} act={changeLook}>
-          {""}
-        </Button>
-      </header>
-      {me.value === null ? (
-        <main class="waiting" aria-busy="true" />
-      ) : role == null || !TEACH.has(role) ? (
-        <Login />
-      ) : (
+    <Frame back={back || undefined}>
+      <Gate may={signedIn.value}>
         <main class="analytics">
           <p class={problem.value ? "alarm is-problem" : "unseen"} role="alert">
             {problem}
           </p>
-          {chosen.value !== null ? <Chosen id={chosen.value} /> : <All keeps={KEEP.has(role)} />}
+          {chosen.value !== null ? <Chosen id={chosen.value} /> : <All keeps={isTechnician.value} />}
         </main>
-      )}
-      <Announcer />
-    </div>
+      </Gate>
+    </Frame>
   );
 }
 
@@ -198,16 +171,4 @@ addEventListener("popstate", () => {
   chosen.value = new URLSearchParams(location.search).get("session");
 });
 
-let spoken = false;
-effect(() => {
-  const told = me.value;
-  if (told === null) return;
-  document.title = `${t("title")} · ${told.room_name}`;
-  if (spoken) return;
-  spoken = true;
-  void speak(firstLanguage(told.languages, navigator.languages), false);
-});
-
-const page = document.getElementById("page");
-if (page !== null) render(<Page />, page);
-void connect();
+showPage(<Page />, () => t("title"));

@@ -3,17 +3,13 @@
 
 import "../style/tokens.css";
 import "../style/base.css";
-import "../style/recordings.css";
+import "../style/frame.css";
 import "./console.css";
-import { effect, signal } from "@preact/signals";
-import { render } from "preact";
-import { firstLanguage, speak, t as shared } from "../i18n";
-import { Login } from "../panel/login";
-import { connect, link, lock, me, room } from "../room/store";
-import { Announcer, Button } from "../ui/button";
-import { Icon } from "../ui/icons";
-import { LanguageChoice } from "../ui/language";
-import { changeLook } from "../ui/look";
+import { signal } from "@preact/signals";
+import { t as shared } from "../i18n";
+import { isTechnician, link, lock, me, room } from "../room/store";
+import { Button } from "../ui/button";
+import { Frame, Gate, showPage } from "../ui/frame";
 import { Devices } from "./devices";
 import { Find } from "./find";
 import { Journal } from "./journal";
@@ -23,7 +19,6 @@ import { Sheet } from "./sheet";
 import { problem } from "./api";
 import { t, type Key } from "./texts";
 
-const MAY = new Set(["technician", "admin"]);
 const TABS = ["overview", "devices", "find", "config", "journal", "sheet"] as const;
 type Tab = (typeof TABS)[number];
 
@@ -82,52 +77,18 @@ function Console() {
 }
 
 function Page() {
-  const role = me.value?.role;
+  const signOut = me.value?.role != null && (
+    <Button kind="quiet" icon="lock" label={t("signout")} act={lock}>
+      {""}
+    </Button>
+  );
   return (
-    <div class="shell console-shell">
-      <header class="topbar">
-        <a class="button quiet" href="/">
-          <Icon name="back" />
-          <span class="button-text">{shared("recordings.panel")}</span>
-        </a>
-        <span class="topbar-room">
-          <bdi>{me.value?.room_name}</bdi>
-        </span>
-        <LanguageChoice />
-        <Button local kind="quiet" icon="theme" label={shared("action.theme")} act={changeLook}>
-          {""}
-        </Button>
-        {role != null && (
-          <Button kind="quiet" icon="lock" label={t("signout")} act={lock}>
-            {""}
-          </Button>
-        )}
-      </header>
-      {me.value === null ? (
-        <main class="waiting" aria-busy="true" />
-      ) : role == null || !MAY.has(role) ? (
-        <>
-          <p class="console-note">{t("technician")}</p>
-          <Login />
-        </>
-      ) : (
+    <Frame class="console-shell" last={signOut}>
+      <Gate may={isTechnician.value} note={<p class="console-note">{t("technician")}</p>}>
         <Console />
-      )}
-      <Announcer />
-    </div>
+      </Gate>
+    </Frame>
   );
 }
 
-let chosen = false;
-effect(() => {
-  const told = me.value;
-  if (told === null) return;
-  document.title = `${t("title")} · ${told.room_name}`;
-  if (chosen) return;
-  chosen = true;
-  void speak(firstLanguage(told.languages, navigator.languages), false);
-});
-
-const page = document.getElementById("page");
-if (page !== null) render(<Page />, page);
-void connect();
+showPage(<Page />, () => t("title"));

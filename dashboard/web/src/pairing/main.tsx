@@ -2,55 +2,25 @@
 
 import "../style/tokens.css";
 import "../style/base.css";
-import "../style/recordings.css";
+import "../style/frame.css";
 import "./pairing.css";
-import { effect } from "@preact/signals";
-import { render } from "preact";
 import { useEffect } from "preact/hooks";
-import { firstLanguage, speak, t as shared } from "../i18n";
-import { connect, me } from "../room/store";
-import { Announcer, Button } from "../ui/button";
-import { Icon } from "../ui/icons";
-import { LanguageChoice } from "../ui/language";
-import { changeLook } from "../ui/look";
-import { Login } from "../panel/login";
+import { t as shared } from "../i18n";
+import { isTechnician } from "../room/store";
+import { Frame, Gate, showPage } from "../ui/frame";
 import { Codes } from "./codes";
 import { List } from "./list";
 import { Pair } from "./pair";
 import { lost, problem, watch } from "./room";
 import { t } from "./texts";
 
-const MAY = new Set(["technician", "admin"]);
-
 function Page() {
-  const role = me.value?.role;
   return (
-    <div class="shell">
-      <header class="topbar">
-        <a class="button quiet" href="/">
-          <Icon name="back" />
-          <span class="button-text">{shared("recordings.panel")}</span>
-        </a>
-        <span class="topbar-room">
-          <bdi>{me.value?.room_name}</bdi>
-        </span>
-        <LanguageChoice />
-        <Button local kind="quiet" icon="theme" label={shared("action.theme")} act={changeLook}>
-          {""}
-        </Button>
-      </header>
-      {me.value === null ? (
-        <main class="waiting" aria-busy="true" />
-      ) : role == null || !MAY.has(role) ? (
-        <>
-          <p class="pairing-note">{t("technician")}</p>
-          <Login />
-        </>
-      ) : (
+    <Frame>
+      <Gate may={isTechnician.value} note={<p class="pairing-note">{t("technician")}</p>}>
         <Tablets />
-      )}
-      <Announcer />
-    </div>
+      </Gate>
+    </Frame>
   );
 }
 
@@ -77,16 +47,4 @@ function Tablets() {
   );
 }
 
-let chosen = false;
-effect(() => {
-  const told = me.value;
-  if (told === null) return;
-  document.title = `${t("title")} · ${told.room_name}`;
-  if (chosen) return;
-  chosen = true;
-  void speak(firstLanguage(told.languages, navigator.languages), false);
-});
-
-const page = document.getElementById("page");
-if (page !== null) render(<Page />, page);
-void connect();
+showPage(<Page />, () => t("title"));

@@ -3,9 +3,10 @@
 import { computed, useSignal } from "@preact/signals";
 import english from "../i18n/locales/en.json";
 import { t } from "../i18n";
-import { ask, me, room, signedIn } from "../room/store";
+import { ask, room, signedIn } from "../room/store";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import { Phone } from "../ui/phone";
 
 const WRONG = ["help.picture", "help.sound", "help.recording", "help.other"] as const;
 const call = computed(() => room.value?.help ?? null);
@@ -74,23 +75,4 @@ function HelpDialog({ close }: { close: () => void }) {
       </Button>
     </Dialog>
   );
-}
-
-export function Phone({ number }: { number: string }) {
-  if (number === "") return null;
-  const [before, after] = t("help.phone", { phone: "\u0000" }).split("\u0000");
-  return (
-    <p class="help-phone">
-      {before}
-      <a href={`tel:${number.replace(/[^+\d]/g, "")}`} dir="ltr">
-        {number}
-      </a>
-      {after}
-    </p>
-  );
-}
-
-/** On the locked panel, where nobody can press anything yet. */
-export function LockedHelp() {
-  return <Phone number={me.value?.help_phone ?? ""} />;
 }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { day, t } from "../i18n";
-import { ask, me, now, room, session } from "../room/store";
+import { ask, isTechnician, me, now, room, session } from "../room/store";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
 import { Devices, Scenes } from "./devices";
@@ -88,7 +88,7 @@ export function Idle() {
           <Icon name="film" />
           <span class="button-text">{t("recordings")}</span>
         </a>
-        {(me.value?.role === "technician" || me.value?.role === "admin") && (
+        {isTechnician.value && (
           <a class="button quiet" href="/console">
             <span class="button-text">{t("console")}</span>
           </a>

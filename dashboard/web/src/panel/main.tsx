@@ -9,12 +9,12 @@ import { firstLanguage, speak, t } from "../i18n";
 import { active, connect, link, lock, me, room, signedIn } from "../room/store";
 import { Announcer } from "../ui/button";
 import { Icon } from "../ui/icons";
+import { Login } from "../ui/login";
 import { StateStrip } from "../ui/strip";
 import { Alarms } from "./alarms";
 import { HelpButton } from "./help";
 import { Idle } from "./idle";
 import { Live } from "./live";
-import { Login } from "./login";
 
 const DIM_AFTER_MS = 5 * 60_000;
 const LOCK_AFTER_MS = 10 * 60_000;

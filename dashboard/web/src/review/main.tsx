@@ -2,17 +2,16 @@
 
 import "../style/tokens.css";
 import "../style/base.css";
+import "../style/frame.css";
 import "../style/recordings.css";
 import "../style/review.css";
 import { effect, signal } from "@preact/signals";
-import { render } from "preact";
-import { clock, day, firstLanguage, known, playTime, said, speak, t as say } from "../i18n";
-import { Login } from "../panel/login";
-import { connect, me } from "../room/store";
-import { Announcer, Button } from "../ui/button";
+import { clock, day, playTime, said, t as say } from "../i18n";
+import { me } from "../room/store";
+import { Button } from "../ui/button";
+import { Frame, showPage } from "../ui/frame";
 import { Icon } from "../ui/icons";
-import { LanguageChoice } from "../ui/language";
-import { changeLook } from "../ui/look";
+import { Login } from "../ui/login";
 import { Controls } from "./controls";
 import { Downloads } from "./downloads";
 import { Help } from "./help";
@@ -28,25 +27,20 @@ import { Edited, openTrim, Trim, trimming } from "./trim";
 
 const open = signal<"" | "downloads" | "share">("");
 
-function Top() {
+function Back() {
   return (
-    <header class="topbar">
-      <a class="button quiet" href="/recordings">
-        <Icon name="back" />
-        <span class="button-text wide-only">{t("all")}</span>
-        <span class="unseen">{t("all")}</span>
-      </a>
-      <span class="topbar-room" dir="auto">
-        {me.value?.room_name}
-      </span>
-      <Button local kind="quiet" icon="help" label={t("help")} act={() => (helping.value = true)}>
-        {""}
-      </Button>
-      <LanguageChoice />
-      <Button local kind="quiet" icon="theme" label={t("look")} act={changeLook}>
-        {""}
-      </Button>
-    </header>
+    <a class="button quiet" href="/recordings" aria-label={t("all")}>
+      <Icon name="back" />
+      <span class="button-text wide-only">{t("all")}</span>
+    </a>
+  );
+}
+
+function KeysButton() {
+  return (
+    <Button local kind="quiet" icon="help" label={t("help")} act={() => (helping.value = true)}>
+      {""}
+    </Button>
   );
 }
 
@@ -161,8 +155,7 @@ function Review() {
 
 function Page() {
   return (
-    <div class="shell">
-      <Top />
+    <Frame back={<Back />} tools={<KeysButton />}>
       {detail.value !== null ? (
         <Review />
       ) : failed.value?.status === 401 ? (
@@ -182,25 +175,10 @@ function Page() {
           <div class="side card skeleton" />
         </main>
       )}
-      <Announcer />
-    </div>
+    </Frame>
   );
 }
 
-// Before the room has said anything, the page speaks as its reader does.
-void speak(firstLanguage(known(), navigator.languages), false);
-let chosen = false;
-effect(() => {
-  const told = me.value;
-  if (told === null || chosen) return;
-  chosen = true;
-  void speak(firstLanguage(told.languages, navigator.languages), false);
-});
-effect(() => {
-  const title = detail.value?.title;
-  const room = me.value?.room_name ?? "";
-  document.title = title ? `${title} · ${room}` : room || "classroomd";
-});
 // Whoever has just signed in sees the lecture at once.
 let role: string | null | undefined;
 effect(() => {
@@ -209,8 +187,6 @@ effect(() => {
   role = now;
 });
 
-const page = document.getElementById("page");
-if (page !== null) render(<Page />, page);
 listen();
 void load();
-void connect();
+showPage(<Page />, () => detail.value?.title ?? "");

@@ -51,6 +51,8 @@ const deviceAt = new Map<string, number>();
 
 const MAY_TEACH = new Set(["instructor", "technician", "admin"]);
 export const signedIn = computed(() => me.value?.role != null && MAY_TEACH.has(me.value.role));
+const MAY_KEEP_ROOM = new Set(["technician", "admin"]);
+export const isTechnician = computed(() => me.value?.role != null && MAY_KEEP_ROOM.has(me.value.role));
 export const session = computed<SessionView | null>(() => room.value?.session ?? null);
 export const active = computed(() => session.value !== null && session.value.state !== "ended");
 
