@@ -77,11 +77,13 @@ class Answer:
 
 class Fake:
     """One request per connection. Subclasses say what they `answer`, in `refusals` what they did
-    not like: a strict fake answers 400 and writes down why, and the test shows it.
+    not like: a strict fake answers 400 and writes down why, and the test shows it. `base` is the
+    address by which it is reached, for those that tell addresses of their own.
     """
 
     def __init__(self) -> None:
         self.port = 0
+        self.base = ""
         self.refusals: list[str] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()

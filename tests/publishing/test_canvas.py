@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
@@ -24,7 +25,6 @@ QUOTA = b'{"message": "file size exceeds quota limits"}'
 class FakeCanvas(Fake):
     def __init__(self) -> None:
         super().__init__()
-        self.base = ""
         self.files: dict[int, dict[str, Any]] = {}
         self.waiting: dict[str, dict[str, str]] = {}
         self.items: list[dict[str, Any]] = []
@@ -124,11 +124,8 @@ class FakeCanvas(Fake):
         return Answer(303, b"", {"location": where})
 
 
-class CanvasSite(Site):
+class CanvasSite(FakeSite[FakeCanvas]):
     quota = Fault("status", status=400, body=QUOTA)
-
-    def __init__(self, fake: FakeCanvas, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -146,10 +143,6 @@ class CanvasSite(Site):
     async def wipe(self) -> None:
         self.fake.files, self.fake.items = {}, []
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         for file in self.fake.files.values():
             if file["name"].endswith(".mp4"):
@@ -159,17 +152,8 @@ class CanvasSite(Site):
 class TestCanvas(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[CanvasSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("token")
-        fake = FakeCanvas()
-        await fake.start()
-        site = CanvasSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        fake.base = site.proxy.url
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(CanvasSite(FakeCanvas(), tmp_path / "secret"), "token") as site:
+            yield site
 
     async def test_captions_stand_in_canvas_own_player(
         self, site: CanvasSite, folder: Path

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
@@ -144,14 +145,11 @@ def _error(code: str) -> dict[str, str]:
     return {"objectType": "KalturaAPIException", "code": code, "message": f"about {code}"}
 
 
-class KalturaSite(Site):
+class KalturaSite(FakeSite[FakeKaltura]):
     resumes = True
     chunk = 256 << 10
     quota = Fault("status", status=200, body=json.dumps(_error("QUOTA_EXCEEDED")).encode())
     unauthorised = Fault("status", status=200, body=json.dumps(_error("INVALID_KS")).encode())
-
-    def __init__(self, fake: FakeKaltura, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -176,10 +174,6 @@ class KalturaSite(Site):
     async def wipe(self) -> None:
         self.fake.entries, self.fake.tokens, self.fake.captions = {}, {}, {}
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         self.fake.entries = {}
 
@@ -187,16 +181,8 @@ class KalturaSite(Site):
 class TestKaltura(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[KalturaSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("word")
-        fake = FakeKaltura()
-        await fake.start()
-        site = KalturaSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(KalturaSite(FakeKaltura(), tmp_path / "secret"), "word") as site:
+            yield site
 
     async def test_the_entry_says_what_it_is(self, site: KalturaSite, folder: Path) -> None:
         status = await deliver(folder, site.config(category="Lectures>2026"))

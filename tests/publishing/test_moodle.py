@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
@@ -44,7 +45,6 @@ class FakeMoodle(Fake):
         self.entries: dict[int, dict[str, Any]] = {}
         self.fields = [(21, "text"), (22, "textarea"), (23, "file"), (24, "file")]
         self.next = 100
-        self.base = ""
         self.course = {"id": 7, "idnumber": "math-101", "maxbytes": 0}
         self.site_max = 100_000_000
         self.functions = list(FUNCTIONS)
@@ -214,14 +214,11 @@ def _error(code: str) -> dict[str, str]:
     return {"exception": "moodle_exception", "errorcode": code, "message": f"about {code}"}
 
 
-class MoodleSite(Site):
+class MoodleSite(FakeSite[FakeMoodle]):
     quota = Fault(
         "status", status=200, headers=TEXT, body=b'[{"errortype": "fileoversized"}]'
     )  # fmt: skip
     unauthorised = Fault("status", status=200, body=json.dumps(_error("invalidtoken")).encode())
-
-    def __init__(self, fake: FakeMoodle, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -239,10 +236,6 @@ class MoodleSite(Site):
     async def wipe(self) -> None:
         self.fake.posts, self.fake.drafts = {}, {}
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         for post in self.fake.posts.values():
             post["files"][name] = post["files"][name][:-1] + b"?"
@@ -251,17 +244,8 @@ class MoodleSite(Site):
 class TestMoodle(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[MoodleSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("token")
-        fake = FakeMoodle()
-        await fake.start()
-        site = MoodleSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        fake.base = site.proxy.url
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(MoodleSite(FakeMoodle(), tmp_path / "secret"), "token") as site:
+            yield site
 
     async def test_an_entry_of_a_database_once_and_whole_through_faults(
         self, site: MoodleSite, folder: Path

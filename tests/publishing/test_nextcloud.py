@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.target import TargetConfig
 
@@ -28,7 +29,6 @@ class FakeNextcloud(Fake):
         self.files: dict[str, bytes] = {}
         self.folders = {""}
         self.uploads: dict[str, tuple[str, dict[str, bytes]]] = {}
-        self.proxy_url = ""
         self.locked_moves = 0
 
     async def answer(self, request: Request) -> Answer:
@@ -133,14 +133,11 @@ def _listing(entries: list[tuple[str, bytes | None]]) -> Answer:
     return Answer(207, (body + "</d:multistatus>").encode(), {"content-type": "application/xml"})
 
 
-class NextcloudSite(Site):
+class NextcloudSite(FakeSite[FakeNextcloud]):
     resumes = True
     chunk = 5 * MIB
     lecture_bytes = 5 * MIB + 100_000
     quota = Fault("status", status=507)
-
-    def __init__(self, fake: FakeNextcloud, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -158,10 +155,6 @@ class NextcloudSite(Site):
     async def wipe(self) -> None:
         self.fake.files, self.fake.folders, self.fake.uploads = {}, {""}, {}
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         for path, data in self.fake.files.items():
             if path.endswith(name):
@@ -171,16 +164,8 @@ class NextcloudSite(Site):
 class TestNextcloud(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[NextcloudSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("app-word")
-        fake = FakeNextcloud()
-        await fake.start()
-        site = NextcloudSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(NextcloudSite(FakeNextcloud(), tmp_path / "secret"), "app-word") as site:
+            yield site
 
     async def test_locked_while_assembling(self, site: NextcloudSite, folder: Path) -> None:
         site.fake.locked_moves = 2

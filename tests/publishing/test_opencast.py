@@ -22,8 +22,9 @@ from typing import Any
 import av
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import FAST, HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import FAST, HttpTargetContract, deliver
 
 from publishing.capture_agent import STATES, AgentTeller, CaptureAgent
 from publishing.delivery import DeliveryWorker
@@ -47,7 +48,6 @@ DC = "{http://purl.org/dc/terms/}"
 class FakeOpencast(Fake):
     def __init__(self) -> None:
         super().__init__()
-        self.base = ""
         self.files: dict[str, bytes] = {}
         self.events: dict[str, dict[str, Any]] = {}
         self.series: dict[str, str] = {}
@@ -218,10 +218,7 @@ def _package(name: str) -> bytes:
     ).encode()
 
 
-class OpencastSite(Site):
-    def __init__(self, fake: FakeOpencast, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
-
+class OpencastSite(FakeSite[FakeOpencast]):
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
             id="oc", target="opencast", url=self.proxy.url, user="agent",
@@ -245,10 +242,6 @@ class OpencastSite(Site):
 
     async def wipe(self) -> None:
         self.fake.files, self.fake.events = {}, {}
-
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
 
     async def damage(self, name: str) -> None:
         for key, data in self.fake.files.items():
@@ -278,17 +271,8 @@ def build() -> Any:
 class TestOpencast(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[OpencastSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("word")
-        fake = FakeOpencast()
-        await fake.start()
-        site = OpencastSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        fake.base = site.proxy.url
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(OpencastSite(FakeOpencast(), tmp_path / "secret"), "word") as site:
+            yield site
 
     async def test_the_event_says_what_it_is(self, site: OpencastSite, folder: Path) -> None:
         config = site.config(

@@ -16,8 +16,9 @@ from typing import Any, ClassVar
 
 import pytest
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
@@ -29,7 +30,6 @@ PART = 5 << 20
 class FakePanopto(Fake):
     def __init__(self) -> None:
         super().__init__()
-        self.base = ""
         self.token = 0
         self.uploads: dict[str, dict[str, Any]] = {}
         self.parts: dict[str, dict[int, bytes]] = {}
@@ -152,16 +152,13 @@ def _xml(text: str) -> Answer:
     return Answer(200, text.encode(), {"content-type": "application/xml"})
 
 
-class PanoptoSite(Site):
+class PanoptoSite(FakeSite[FakePanopto]):
     resumes = True
     chunk = PART
     lecture_bytes = PART + 100_000
     products = ("lecture",)
     quota = None
     unauthorised = Fault("status", status=403)
-
-    def __init__(self, fake: FakePanopto, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         more = {"folder": "guid", "part_mb": 5, **more}
@@ -185,10 +182,6 @@ class PanoptoSite(Site):
         self.fake.sessions, self.fake.uploads = {}, {}
         self.fake.parts, self.fake.objects = {}, {}
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         await self.wipe()
 
@@ -198,17 +191,8 @@ class TestPanopto(HttpTargetContract):
 
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[PanoptoSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("word")
-        fake = FakePanopto()
-        await fake.start()
-        site = PanoptoSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        fake.base = site.proxy.url
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(PanoptoSite(FakePanopto(), tmp_path / "secret"), "word") as site:
+            yield site
 
     async def test_the_session_says_what_it_is(self, site: PanoptoSite, folder: Path) -> None:
         status = await deliver(folder, site.config())

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from fake_resumable import Session, Sessions
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.target import TargetConfig
 
@@ -109,14 +110,11 @@ class FakePeerTube(Fake):
         return self.refuse(f"{method} {rest}")
 
 
-class PeerTubeSite(Site):
+class PeerTubeSite(FakeSite[FakePeerTube]):
     resumes = True
     chunk = 256 << 10
     quota = Fault("status", status=413, body=b'{"code": "quota_reached"}', headers=JSON)
     unauthorised = Fault("status", status=403)
-
-    def __init__(self, fake: FakePeerTube, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -141,10 +139,6 @@ class PeerTubeSite(Site):
         self.fake.videos = {}
         self.fake.uploads.sessions.clear()
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         await self.wipe()
 
@@ -152,16 +146,8 @@ class PeerTubeSite(Site):
 class TestPeerTube(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[PeerTubeSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("word")
-        fake = FakePeerTube()
-        await fake.start()
-        site = PeerTubeSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(PeerTubeSite(FakePeerTube(), tmp_path / "secret"), "word") as site:
+            yield site
 
     async def test_the_video_says_what_it_is(self, site: PeerTubeSite, folder: Path) -> None:
         status = await deliver(folder, site.config())

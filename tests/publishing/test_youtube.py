@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from fake_resumable import Session, Sessions
 from fake_server import Answer, Fake, Request
-from fault_proxy import Fault, FaultProxy
-from publishing_contract import HttpTargetContract, Site, deliver
+from fake_site import FakeSite, opened
+from fault_proxy import Fault
+from publishing_contract import HttpTargetContract, deliver
 
 from publishing.ahead import Ahead
 from publishing.delivery import DeliveryWorker
@@ -30,7 +31,6 @@ JSON = {"content-type": "application/json"}
 class FakeYouTube(Fake):
     def __init__(self) -> None:
         super().__init__()
-        self.base = ""
         self.uploads = Sessions()
         self.videos: dict[str, dict[str, Any]] = {}
         self.captions: dict[str, dict[str, bytes]] = {}
@@ -133,14 +133,11 @@ class FakeYouTube(Fake):
             {"status": status, "contentDetails": details, "fileDetails": size}]})  # fmt: skip
 
 
-class YouTubeSite(Site):
+class YouTubeSite(FakeSite[FakeYouTube]):
     resumes = True
     chunk = 256 << 10
     quota = Fault("status", status=403, body=QUOTA, headers=JSON)
     unauthorised = Fault("status", status=403)
-
-    def __init__(self, fake: FakeYouTube, secret: Path) -> None:
-        self.fake, self.secret = fake, secret
 
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
@@ -166,10 +163,6 @@ class YouTubeSite(Site):
         self.fake.videos, self.fake.captions = {}, {}
         self.fake.uploads.sessions.clear()
 
-    async def restart(self) -> None:
-        await self.fake.stop()
-        await self.fake.start()
-
     async def damage(self, name: str) -> None:
         await self.wipe()
 
@@ -177,17 +170,8 @@ class YouTubeSite(Site):
 class TestYouTube(HttpTargetContract):
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[YouTubeSite]:
-        secret = tmp_path / "secret"
-        secret.write_text("refresh")
-        fake = FakeYouTube()
-        await fake.start()
-        site = YouTubeSite(fake, secret)
-        site.proxy = FaultProxy(("127.0.0.1", fake.port))
-        await site.proxy.start()
-        fake.base = site.proxy.url
-        yield site
-        await site.proxy.stop()
-        await fake.stop()
+        async with opened(YouTubeSite(FakeYouTube(), tmp_path / "secret"), "refresh") as site:
+            yield site
 
     async def test_the_video_says_what_it_is(self, site: YouTubeSite, folder: Path) -> None:
         status = await deliver(folder, site.config(playlist="PL1"))
