@@ -9,7 +9,7 @@ import { effect, signal } from "@preact/signals";
 import { clock, day, playTime, said, t as say } from "../i18n";
 import { me } from "../room/store";
 import { Button } from "../ui/button";
-import { Frame, showPage } from "../ui/frame";
+import { Back, Frame, showPage } from "../ui/frame";
 import { Icon } from "../ui/icons";
 import { Login } from "../ui/login";
 import { Controls } from "./controls";
@@ -26,15 +26,6 @@ import { t } from "./texts";
 import { Edited, openTrim, Trim, trimming } from "./trim";
 
 const open = signal<"" | "downloads" | "share">("");
-
-function Back() {
-  return (
-    <a class="button quiet" href="/recordings" aria-label={t("all")}>
-      <Icon name="back" />
-      <span class="button-text wide-only">{t("all")}</span>
-    </a>
-  );
-}
 
 function KeysButton() {
   return (
@@ -155,7 +146,7 @@ function Review() {
 
 function Page() {
   return (
-    <Frame back={<Back />} tools={<KeysButton />}>
+    <Frame back={<Back href="/recordings" text={t("all")} />} tools={<KeysButton />}>
       {detail.value !== null ? (
         <Review />
       ) : failed.value?.status === 401 ? (

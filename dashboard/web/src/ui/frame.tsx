@@ -10,6 +10,16 @@ import { LanguageChoice } from "./language";
 import { Login } from "./login";
 import { changeLook } from "./look";
 
+/** Where a screen is narrow, the sign alone, so that the room's name has its place. */
+export function Back({ href, text }: { href: string; text: string }) {
+  return (
+    <a class="button quiet" href={href} aria-label={text}>
+      <Icon name="back" />
+      <span class="button-text wide-only">{text}</span>
+    </a>
+  );
+}
+
 interface FrameProps {
   /** The way back; to the panel unless the page has another. */
   back?: ComponentChildren;
@@ -24,12 +34,7 @@ export function Frame({ back, tools, last, class: kind, children }: FrameProps) 
   return (
     <div class={`shell ${kind ?? ""}`}>
       <header class="topbar">
-        {back ?? (
-          <a class="button quiet" href="/">
-            <Icon name="back" />
-            <span class="button-text">{t("recordings.panel")}</span>
-          </a>
-        )}
+        {back ?? <Back href="/" text={t("recordings.panel")} />}
         <span class="topbar-room" dir="auto">
           {me.value?.room_name}
         </span>
