@@ -52,9 +52,13 @@ export function said(key: string, otherwise: string, values: Values = {}): strin
   return key in en ? t(key as Key, values) : otherwise;
 }
 
+/** Asked for last: what is loaded more slowly than it is not spoken any more. */
+let latest = "";
+
 export async function speak(wanted: string, keep = true): Promise<void> {
   const load = loaders[`./locales/${wanted}.json`];
   if (!load) return;
+  latest = wanted;
   if (keep) {
     try {
       localStorage.setItem(KEPT, wanted);
@@ -63,6 +67,7 @@ export async function speak(wanted: string, keep = true): Promise<void> {
     }
   }
   const texts = wanted === "en" ? (en as Catalogue) : await load();
+  if (latest !== wanted) return;
   catalogue.value = texts;
   language.value = wanted;
   document.documentElement.lang = wanted;
