@@ -1,6 +1,5 @@
 // The room's event stream, typed: what each kind carries.
 
-import type { LessonNow } from "../room/store";
 import type {
   Alarm,
   DeliveryView,
@@ -13,6 +12,33 @@ import type {
   StepResult,
   TimetableView,
 } from "./types";
+
+export interface PollNow {
+  id: string;
+  kind: string;
+  text: string;
+  choices: string[];
+  state: "open" | "closed";
+  shown: boolean;
+  result: {
+    answered: number;
+    counts?: unknown[];
+    words?: [string, number][];
+    mean?: number;
+    median?: number;
+  };
+}
+
+/** The lesson on the tablets, in numbers. */
+export interface LessonNow {
+  session: string;
+  present: number;
+  attentive: number;
+  hands: number;
+  lost: number;
+  attention: boolean;
+  question: PollNow | null;
+}
 
 export type RoomEvent =
   | { kind: "snapshot"; data: RoomView }

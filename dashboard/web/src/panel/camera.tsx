@@ -9,7 +9,7 @@ import { active, room } from "../room/store";
 import { Button } from "../ui/button";
 import { HoldButton } from "../ui/hold";
 import { Icon } from "../ui/icons";
-import { awake, commandOf, tell } from "./controls";
+import { awake, commandOf, tell } from "./commands";
 import { Picture } from "./sources";
 
 const PRESETS = 6;

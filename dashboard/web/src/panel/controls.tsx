@@ -2,51 +2,13 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { CommandInfo, DeviceState } from "../api/types";
+import type { DeviceState } from "../api/types";
 import { said, t, type Key } from "../i18n";
-import { ask } from "../room/store";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icons";
 import { Camera } from "./camera";
-
-/** Switches that a page has a word for, in the order in which they are shown. */
-const SWITCHES = ["mute", "blank", "freeze"] as const;
-type Switch = (typeof SWITCHES)[number];
-
-export function commandOf(device: DeviceState, name: string): CommandInfo | undefined {
-  return device.commands.find((command) => command.name === name);
-}
-
-export function tell(device: DeviceState, command: string, value?: unknown): Promise<boolean> {
-  return ask(`/devices/${encodeURIComponent(device.id)}/${command}`, { value: value ?? null });
-}
-
-function reachable(device: DeviceState): boolean {
-  return device.health === "online" || device.health === "degraded";
-}
-
-/** Sound and picture can be told only to what is on (or does not say whether it is). */
-export function awake(device: DeviceState): boolean {
-  return reachable(device) && (device.power === "on" || device.power === "unknown");
-}
-
-export function isCamera(device: DeviceState): boolean {
-  return ["pan_tilt", "zoom", "preset_recall"].some((name) => commandOf(device, name));
-}
-
-export function switches(device: DeviceState): Switch[] {
-  return SWITCHES.filter((name) => commandOf(device, name)?.kind === "boolean");
-}
-
-function choices(device: DeviceState): string[] {
-  return commandOf(device, "input")?.choices ?? [];
-}
-
-/** Is there more than the row and its line show? */
-export function hasMore(device: DeviceState): boolean {
-  return isCamera(device) || choices(device).length > 0;
-}
+import { awake, commandOf, inputs, isCamera, reachable, switches, tell, type Switch } from "./commands";
 
 export function SwitchButton({ device, name }: { device: DeviceState; name: Switch }) {
   const on = device.values[name] === true;
@@ -146,7 +108,7 @@ export function inputName(choice: string): string {
 
 export function DeviceSheet({ device, close }: { device: DeviceState; close: () => void }) {
   const input = device.desired["input"] ?? device.values["input"];
-  const list = choices(device);
+  const list = inputs(device);
   return (
     <Dialog title={device.name || device.id} close={close} class="sheet">
       {isCamera(device) && <Camera device={device} />}

@@ -7,7 +7,8 @@ import { ask, room, session, warmLeft } from "../room/store";
 import { beat } from "../room/time";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
-import { DeviceSheet, hasMore, MoreButton, Quick } from "./controls";
+import { hasMore } from "./commands";
+import { DeviceSheet, MoreButton, Quick } from "./controls";
 
 type Mark = "good" | "busy" | "off" | "bad";
 

@@ -3,11 +3,11 @@
 import "./tablets.css";
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { get, post } from "../api/client";
+import { ApiError, get, post } from "../api/client";
+import type { PollNow } from "../api/events";
 import { t } from "../i18n";
-import { active, lesson, problem, session, type PollNow } from "../room/store";
+import { active, lesson, problem, session } from "../room/store";
 import { Button } from "../ui/button";
-import { ApiError } from "../api/client";
 
 const LETTERS = ["A", "B", "C", "D"];
 const none = signal(false);

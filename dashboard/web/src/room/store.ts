@@ -2,7 +2,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { ApiError, get, post } from "../api/client";
-import { listen, type RoomEvent } from "../api/events";
+import { listen, type LessonNow, type RoomEvent } from "../api/events";
 import type { Me, RoomView, SessionView, SourceView } from "../api/types";
 import { beat, between, steady } from "./time";
 
@@ -14,33 +14,6 @@ export const room = signal<RoomView | null>(null);
 export const link = signal<Link>("connecting");
 export const levels = signal<Record<string, number>>({});
 export const problem = signal<{ detail: string; remedy: string } | null>(null);
-
-export interface PollNow {
-  id: string;
-  kind: string;
-  text: string;
-  choices: string[];
-  state: "open" | "closed";
-  shown: boolean;
-  result: {
-    answered: number;
-    counts?: unknown[];
-    words?: [string, number][];
-    mean?: number;
-    median?: number;
-  };
-}
-
-/** The lesson on the tablets, in numbers. */
-export interface LessonNow {
-  session: string;
-  present: number;
-  attentive: number;
-  hands: number;
-  lost: number;
-  attention: boolean;
-  question: PollNow | null;
-}
 
 export const lesson = signal<LessonNow | null>(null);
 
