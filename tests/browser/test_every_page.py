@@ -31,6 +31,8 @@ async def test_no_page_has_a_barrier(
     for address in PLAIN:
         await page.goto(f"{served.url}{address}?lang={language}")
         await expect(page.locator("#page > *").first).to_be_visible()
+        await expect(page.locator(".waiting")).to_have_count(0)
+        await expect(page.locator("h1").first).to_be_attached()
         await expect(page.locator("html")).to_have_attribute("lang", language)
         found = (await Axe().run(page)).response["violations"]
         if found:
