@@ -85,6 +85,12 @@ class Shipment:
         note: dict[str, Any] = kept
         return note
 
+    @property
+    def older(self) -> list[Any]:
+        """What the platform shows of older versions: to be deleted when the new one is proved."""
+        found: list[Any] = self.notes.setdefault("older", [])
+        return found
+
     async def save(self) -> None:
         """Return when the notes are on disk."""
         await self._save()

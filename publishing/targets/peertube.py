@@ -105,9 +105,6 @@ class PeerTube(Target):
         if "video" not in note:
             note["video"] = await self._upload(shipment, lecture, note)
             await shipment.save()
-        if old := shipment.notes.get("superseded"):
-            await self._delete(old)
-            del shipment.notes["superseded"]
         shipment.at(lecture, lecture.size)
         video = f"{self.options.url}/api/v1/videos/{note['video']}"
         for captions in shipment.of(Kind.CAPTIONS):
@@ -143,7 +140,7 @@ class PeerTube(Target):
         size = await self._source_size(video)
         if size is not None and size != lecture.size:
             note.pop("video", None)
-            shipment.notes["superseded"] = number
+            shipment.older.append(number)
             raise TargetError(ErrorKind.ABSENT, "PeerTube has another version of this recording.")
         if told["state"]["id"] != _PUBLISHED:
             raise TargetError(ErrorKind.WAIT, "PeerTube is processing the video.")
@@ -161,6 +158,7 @@ class PeerTube(Target):
             if captions.language not in languages:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not on PeerTube yet.")
             files.append(ArrivedFile(name=captions.name))
+        await self._delete_older(shipment)
         return Receipt(
             target=self.id,
             how="size" if size is not None else "duration",
@@ -183,6 +181,7 @@ class PeerTube(Target):
         number = shipment.note(shipment.lecture).get("video") or await self._find(shipment)
         if number:
             await self._delete(number)
+        await self._delete_older(shipment)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -230,7 +229,7 @@ class PeerTube(Target):
             told = answer.json()
             for video in told["data"]:
                 # Lists shorten the description; the mark stands first in it.
-                old = video["id"] == shipment.notes.get("superseded")
+                old = video["id"] in shipment.older
                 if _mark(shipment.metadata) in (video.get("description") or "") and not old:
                     return int(video["id"])
             start += _PAGE
@@ -246,6 +245,11 @@ class PeerTube(Target):
     async def _delete(self, number: int) -> None:
         url = f"{self.options.url}/api/v1/videos/{number}"
         await self.ask("DELETE", url, ok=(204, 404))
+
+    async def _delete_older(self, shipment: Shipment) -> None:
+        while shipment.older:
+            await self._delete(shipment.older[0])
+            del shipment.older[0]
 
     async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
         """One request as the user."""

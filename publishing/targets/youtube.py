@@ -104,9 +104,6 @@ class YouTube(Target):
         if "video" not in note:
             note["video"] = await self._upload(shipment, lecture, note)
             await shipment.save()
-        if old := shipment.notes.get("superseded"):
-            await self._call("DELETE", "videos", id=old)
-            del shipment.notes["superseded"]
         shipment.at(lecture, lecture.size)
         for captions in shipment.of(Kind.CAPTIONS):
             await self._caption(shipment, note["video"], captions)
@@ -139,7 +136,7 @@ class YouTube(Target):
         known = shipment.metadata.duration_s
         if size and size != sent:
             shipment.note(lecture).pop("video", None)
-            shipment.notes["superseded"] = video
+            shipment.older.append(video)
             raise TargetError(ErrorKind.ABSENT, "YouTube has another version of this recording.")
         if not size and (seconds is None or known is None or abs(seconds - known) > 2):
             raise TargetError(
@@ -153,6 +150,7 @@ class YouTube(Target):
             if captions.language not in languages:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not on YouTube yet.")
             files.append(ArrivedFile(name=captions.name))
+        await self._delete_older(shipment)
         place = f"https://www.youtube.com/watch?v={video}"
         how = "size" if size else "duration"
         return Receipt(target=self.id, how=how, files=files, place=place, reference=video)
@@ -170,6 +168,7 @@ class YouTube(Target):
         note = shipment.note(shipment.lecture)
         if video := note.get("video") or await self._find(shipment):
             await self._call("DELETE", "videos", id=video)
+        await self._delete_older(shipment)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -278,13 +277,18 @@ class YouTube(Target):
             )
             for item in told.get("items", []):
                 video = str(item["snippet"]["resourceId"]["videoId"])
-                old = video == shipment.notes.get("superseded")
+                old = video in shipment.older
                 if _mark(shipment.metadata) in item["snippet"]["description"] and not old:
                     return video
             if "nextPageToken" not in told:
                 break
             page = {"pageToken": told["nextPageToken"]}
         return None
+
+    async def _delete_older(self, shipment: Shipment) -> None:
+        while shipment.older:
+            await self._call("DELETE", "videos", id=shipment.older[0])
+            del shipment.older[0]
 
     async def _call(self, method: str, what: str, **params: str) -> dict[str, Any]:
         ok = (200, 204, 404) if method == "DELETE" else (200,)
