@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import os
 import platform
 import shutil
 import time
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +19,7 @@ from controller.errors import ClassroomError
 from controller.journal import JournalEntry
 from controller.logbook import LOGBOOK, LogLine
 from dashboard.room import Room, Technician
+from devices.tablets.attendance import csv_text
 from devices.traffic import Traffic
 
 router = APIRouter(tags=["console"])
@@ -76,7 +74,7 @@ async def health(request: Request, room: Room, _: Technician) -> HealthView:
     disk = await asyncio.to_thread(shutil.disk_usage, folder)
     file = request.app.state.room_file
     return HealthView(
-        version=_version(),
+        version=request.app.version,
         python=platform.python_version(),
         machine=f"{platform.system()} {platform.release()} {platform.machine()}",
         up_s=time.monotonic() - _BEGAN,
@@ -104,14 +102,22 @@ async def journal_file(
     room: Room, _: Technician, n: Count = 5000, kind: Words = "", text: Words = ""
 ) -> Response:
     """The same as a table."""
-    out = io.StringIO()
-    table = csv.writer(out)
-    table.writerow(["seq", "at", "kind", "session", "actor", "role", "door", "data"])
-    for one in await _entries(room, n, kind, text):
-        row = [one.seq, one.at.isoformat(), one.kind, one.session or "", one.actor, one.role]
-        table.writerow([_plain(cell) for cell in [*row, one.door, one.data]])
+    head = ["seq", "at", "kind", "session", "actor", "role", "door", "data"]
+    rows = (
+        [
+            one.seq,
+            one.at.isoformat(),
+            one.kind,
+            one.session,
+            one.actor,
+            one.role,
+            one.door,
+            one.data,
+        ]
+        for one in await _entries(room, n, kind, text)
+    )
     headers = {"content-disposition": 'attachment; filename="journal.csv"'}
-    return Response(out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(csv_text(head, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.get("/logs")
@@ -188,12 +194,6 @@ async def _entries(room: Room, n: int, kind: str, text: str) -> list[JournalEntr
     return kept[:n]
 
 
-def _plain(cell: object) -> str:
-    """No cell begins like a formula: spreadsheets run those."""
-    text = str(cell)
-    return f"'{text}" if text[:1] in "=+-@\t" else text
-
-
 def _address(url: str) -> Address:
     code = segno.make(url, error="m", micro=False)
     rows = [list(row) for row in code.matrix]
@@ -215,10 +215,3 @@ def _synchronised() -> bool | None:
     if folder.is_dir():
         return (folder / "synchronized").exists()
     return None
-
-
-def _version() -> str:
-    try:
-        return version("classroomd")
-    except PackageNotFoundError:
-        return "0"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from controller.persons import Found
-from controller.state import AccessRole
-from dashboard.auth import Identity, require
-from dashboard.room import Room
+from dashboard.room import Admin, Room
 
 router = APIRouter(prefix="/persons", tags=["persons"])
-Admin = Annotated[Identity, require(AccessRole.ADMIN)]
 
 
 class Person(BaseModel):

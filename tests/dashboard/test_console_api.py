@@ -81,6 +81,7 @@ async def test_the_journal_is_searched_and_downloaded(room: Any, connect: Connec
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert [row["kind"] for row in rows] == ["pause", "start"]
     assert rows[0]["actor"] == "'=cmd()", "a spreadsheet must not run it"
+    assert rows[0]["session"] == ""
 
 
 def test_the_log_remembers_its_newest_lines() -> None:
