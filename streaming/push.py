@@ -115,9 +115,7 @@ class Push:
                 await task
         self._say("off")
 
-    def _say(
-        self, state: Literal["off", "connecting", "live", "retrying"], detail: str = ""
-    ) -> None:
+    def _say(self, state: PushState, detail: str = "") -> None:
         if self._secret:
             detail = detail.replace(self._secret, "…")
         fresh = state != self.status.state

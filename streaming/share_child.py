@@ -276,10 +276,13 @@ class Desk:
         try:
             say(id=order["id"], **await asyncio.wait_for(self.take(order), 15))
         except Exception as error:
+            failed: Sharer | Viewer | None = None
             if order.get("do") == "publish":
-                self.sharers.pop(str(order.get("sharer")), None)
+                failed = self.sharers.pop(str(order.get("sharer")), None)
             elif order.get("do") == "watch":
-                self.viewers.pop(str(order.get("viewer")), None)
+                failed = self.viewers.pop(str(order.get("viewer")), None)
+            if failed is not None:
+                self.later(failed.close())
             say(id=order.get("id"), error=str(error) or type(error).__name__)
 
 

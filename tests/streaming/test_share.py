@@ -29,7 +29,7 @@ from controller.tablets import Tablets
 from recorder import feed, shared
 from recorder.shared import BOARD, NOTHING, Shared, SharedError
 from recorder.sources.shared import Feeder
-from streaming import rtc
+from streaming import rtc, share_child
 from streaming.push import Pushes, PushSpec
 from streaming.share import Person, ShareError, ShareRoom
 
@@ -77,6 +77,24 @@ async def laptop() -> AsyncIterator[Callable[..., Laptop]]:
     yield make
     for one in made:
         await one.pc.close()
+
+
+async def test_an_offer_that_cannot_be_answered_leaves_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[RTCPeerConnection] = []
+
+    def make(*about: Any) -> RTCPeerConnection:
+        made.append(RTCPeerConnection(*about))
+        return made[-1]
+
+    monkeypatch.setattr(share_child, "RTCPeerConnection", make)
+    desk = share_child.Desk()
+    for order in ({"do": "publish", "sharer": "s"}, {"do": "watch", "viewer": "v"}):
+        await desk.carry_out({"id": 1, "sdp": "m=no description", **order})
+    await asyncio.gather(*desk._tasks)
+    assert [pc.connectionState for pc in made] == ["closed", "closed"]
+    assert desk.sharers == desk.viewers == {}
 
 
 async def until(condition: Callable[[], Any]) -> None:
