@@ -56,5 +56,5 @@ def fail(message: str, *, code: int = FAILED, as_json: bool = False) -> NoReturn
     """Say what went wrong, once, and end with `code`."""
     if as_json:
         show_json({"error": message})
-    err.print(f"[bold red]error:[/] {escape(message)}")
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)  # a place stays one word
     raise typer.Exit(code)
