@@ -157,9 +157,11 @@ class Syncer:
         self._wake.set()
 
     def _run(self) -> None:
+        due = time.monotonic() + self.PERIOD
         while not self._stopped:
-            self._wake.wait(self.PERIOD)
+            self._wake.wait(max(0.0, due - time.monotonic()))
             self._wake.clear()
+            due = time.monotonic() + self.PERIOD  # a slow disk does not put off the next one
             with self._lock:
                 # Duplicates stay valid when `remove` closes the originals meanwhile.
                 handles = [os.dup(handle) for handle in self._files]

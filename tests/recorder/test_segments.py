@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -134,3 +135,31 @@ def test_scanning_hostile_bytes_ends(tmp_path: Path) -> None:
     for data in (b"", b"\x00" * 64, os.urandom(4096), b"\x00\x00\x00\x08moov" * 50):
         path.write_bytes(data)
         assert fmp4.scan(path).fragments == []
+
+
+def test_the_next_sync_does_not_wait_longer_because_the_last_one_was_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    rounds = threading.Event()
+
+    class Wake(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0.0)
+            if len(waits) > 2:
+                rounds.set()
+            return super().wait(0.01)
+
+    def slow(handle: int) -> None:
+        threading.Event().wait(0.3)
+
+    path = tmp_path / "one"
+    path.touch()
+    syncer = Syncer()
+    monkeypatch.setattr(os, "fdatasync", slow)
+    syncer.add(path)
+    monkeypatch.setattr(syncer, "_wake", Wake())
+    syncer.now()
+    assert rounds.wait(30.0)
+    syncer.stop()
+    assert max(waits[1:]) <= Syncer.PERIOD - 0.29
