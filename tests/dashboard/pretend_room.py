@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pretend_devices import pretend_devices, pretend_traffic
 from pretend_timetable import PretendHelp, PretendTimetable
 from pydantic import BaseModel
 
@@ -34,36 +35,9 @@ from controller.state import (
     SourceView,
     StepResult,
 )
-from devices.model import CommandInfo, CommandResult, DeviceState, Health, Power
+from devices.model import CommandResult, Power
 from devices.traffic import Traffic
 from recorder.recording import Layout, Recording, Role, SourceSpec, create
-
-POWER = CommandInfo(name="power", capability="power", kind="boolean")
-VOLUME = CommandInfo(name="volume", capability="volume", kind="number", minimum=0, maximum=100)
-MUTE = CommandInfo(name="mute", capability="mute", kind="boolean")
-BLANK = CommandInfo(name="blank", capability="blank", kind="boolean")
-INPUT = CommandInfo(
-    name="input", capability="input", kind="choice", choices=["hdmi1", "hdmi2", "usb-c"]
-)
-PRESET = CommandInfo(name="preset_recall", capability="preset", kind="number", minimum=0, maximum=5)
-FREEZE = CommandInfo(name="freeze", capability="freeze", kind="boolean")
-PAN_TILT = CommandInfo(
-    name="pan_tilt",
-    capability="pan-tilt-zoom",
-    kind="choice",
-    choices=[
-        *("stop", "left", "right", "up", "down"),
-        *("up_left", "up_right", "down_left", "down_right"),
-    ],
-)
-ZOOM = CommandInfo(
-    name="zoom", capability="pan-tilt-zoom", kind="choice", choices=["stop", "tele", "wide"]
-)
-HOME = CommandInfo(name="home", capability="pan-tilt-zoom", kind="action")
-PRESET_SET = CommandInfo(
-    name="preset_set", capability="preset", kind="number", minimum=0, maximum=5
-)
-RELAY = CommandInfo(name="relay", capability="relay", kind="boolean")
 
 
 def _picture(text: str, hue: int, step: int) -> bytes:
@@ -114,47 +88,7 @@ class PretendRoom:
         self.session: SessionView | None = None
         self.calls: list[tuple[str, Actor, dict[str, Any]]] = []
         self.languages = languages or ["en", "fr", "es", "ar", "ru", "zh"]
-        self.devices = [
-            DeviceState(
-                id="display",
-                name="Display",
-                kind="display",
-                profile="samsung/mdc",
-                health=Health.ONLINE,
-                power=Power.OFF,
-                values={"input": "hdmi1", "volume": 20, "mute": False},
-                commands=[POWER, INPUT, VOLUME, MUTE],
-            ),
-            DeviceState(
-                id="projector",
-                name="Projector",
-                kind="projector",
-                profile="pjlink/class1",
-                health=Health.ONLINE,
-                power=Power.OFF,
-                commands=[POWER, INPUT, BLANK, FREEZE],
-            ),
-            DeviceState(
-                id="camera",
-                name="Camera",
-                kind="camera",
-                profile="sony/visca",
-                health=Health.ONLINE,
-                power=Power.ON,
-                values={"preset": 1},
-                commands=[POWER, PRESET, PRESET_SET, PAN_TILT, ZOOM, HOME],
-                presets={"1": "Lectern", "4": "Board on the left"},
-            ),
-            DeviceState(
-                id="screen",
-                name="Projector screen",
-                kind="screen",
-                profile="tasmota/relay",
-                health=Health.ONLINE,
-                values={"relay": False},
-                commands=[RELAY],
-            ),
-        ]
+        self.devices = pretend_devices()
         self.sources = [
             SourceView(id="front", role="presenter", state="idle", video=True),
             SourceView(id="slides", role="slides", state="idle", video=True),
@@ -315,17 +249,7 @@ class PretendRoom:
         raise ClassroomError("unknown_device", f"There is no device {device!r}.", "", 404)
 
     def traffic(self, device: str) -> list[Traffic]:
-        return [
-            Traffic(
-                time=datetime.now(UTC), direction="out", data="aa 11 fe 01 01 11", text="power=on"
-            ),
-            Traffic(
-                time=datetime.now(UTC),
-                direction="in",
-                data="aa ff fe 03 41 11 01 53",
-                text="power=True",
-            ),
-        ]
+        return pretend_traffic()
 
     def watch_traffic(self, device: str, heard: Any) -> Any:
         if all(one.id != device for one in self.devices):
