@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.async_playwright import Axe
 from browsing import PANEL, PHONE, PIN, Open, Served, Watched, keep_picture, sign_in
+from panel_states import UNFIT
 from playwright.async_api import Page, expect
-from test_panel import UNFIT
 
 OPTICS, CHEMISTRY = "PHY-101 Optics", "CHE-1 Chemistry"
 
