@@ -9,16 +9,17 @@ import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import segno
-from fastapi import APIRouter, Query, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Query, Request, Response, WebSocket
 from pydantic import BaseModel
 
 from controller.errors import ClassroomError
 from controller.journal import JournalEntry
 from controller.logbook import LOGBOOK, LogLine
 from dashboard.room import Room, Technician
+from dashboard.sockets import until_left, until_one_ends
 from devices.tablets.attendance import csv_text
 from devices.traffic import Traffic
 
@@ -158,28 +159,17 @@ async def wire(socket: WebSocket, room: Room, _: Technician, device_id: str) -> 
     except ClassroomError:
         await socket.close(4404)
         return
-    talk = asyncio.create_task(_talk(socket, waiting))
-    listen = asyncio.create_task(_listen(socket))
     try:
-        await asyncio.wait({talk, listen}, return_when=asyncio.FIRST_COMPLETED)
+        await until_one_ends(_talk(socket, waiting), until_left(socket))
     finally:
         leave()
-        for task in (talk, listen):
-            task.cancel()
-        await asyncio.gather(talk, listen, return_exceptions=True)
 
 
-async def _talk(socket: WebSocket, waiting: asyncio.Queue[Traffic]) -> None:
+async def _talk(socket: WebSocket, waiting: asyncio.Queue[Traffic]) -> NoReturn:
     while True:
         entry = await waiting.get()
         async with asyncio.timeout(10):
             await socket.send_text(entry.model_dump_json())
-
-
-async def _listen(socket: WebSocket) -> None:
-    with suppress(WebSocketDisconnect, RuntimeError):
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
 
 
 async def _entries(room: Room, n: int, kind: str, text: str) -> list[JournalEntry]:

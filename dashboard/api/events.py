@@ -13,6 +13,7 @@ from controller.events import SlowSubscriber
 from controller.state import Event
 from dashboard.auth import authenticator
 from dashboard.room import Instructor, Room
+from dashboard.sockets import until_left, until_one_ends
 
 router = APIRouter(tags=["events"])
 
@@ -31,14 +32,7 @@ async def events(socket: WebSocket, room: Room, _: Instructor) -> None:
     await socket.accept()
     async with room.events.subscribe() as stream:
         await _send(socket, "snapshot", room.view().model_dump_json())
-        talk = asyncio.create_task(_talk(socket, stream))
-        listen = asyncio.create_task(_listen(socket))
-        try:
-            await asyncio.wait({talk, listen}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (talk, listen):
-                task.cancel()
-            await asyncio.gather(talk, listen, return_exceptions=True)
+        await until_one_ends(_talk(socket, stream), until_left(socket))
 
 
 async def _talk(socket: WebSocket, stream: AsyncIterator[Event]) -> None:
@@ -72,12 +66,6 @@ async def _talk(socket: WebSocket, stream: AsyncIterator[Event]) -> None:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(1.0):
                 await socket.close(code)
-
-
-async def _listen(socket: WebSocket) -> None:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
 
 
 async def _send(socket: WebSocket, kind: str, data: str) -> None:

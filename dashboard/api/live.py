@@ -16,6 +16,7 @@ from dashboard.api.pairing import qr
 from dashboard.auth import authenticator
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
+from dashboard.sockets import until_left, until_one_ends
 from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, state, watched
 from recorder.recording import RecordingError
 from streaming.access import Visibility
@@ -184,20 +185,16 @@ async def watch(
         raise ProblemError(404, "unknown_view", f"There is no picture {view!r}.", "See /live.")
     await socket.accept()
     channel, viewer = live.join(one.folder, view)
-    tasks = [
-        asyncio.create_task(_send_fragments(socket, viewer)),
-        asyncio.create_task(_listen(socket)),
-        asyncio.create_task(_send_state(socket, room, live, one)),
-    ]
     code = OVER
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        code = next((task.result() for task in done if not task.exception()), TOO_SLOW)
+        ended = await until_one_ends(
+            _send_fragments(socket, viewer),
+            until_left(socket),
+            _send_state(socket, room, live, one),
+        )
+        code = next((task.result() for task in ended if not task.exception()), TOO_SLOW)
     finally:
         channel.leave(viewer)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(1.0):
                 await socket.close(code)
@@ -250,10 +247,3 @@ async def _still_allowed(
         except (RecordingError, ClassroomError):
             return False
     return allowed(live, one, caller, socket.cookies.get(LINK_COOKIE))
-
-
-async def _listen(socket: WebSocket) -> int:
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
-    return 1000

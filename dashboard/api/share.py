@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 from typing import Annotated, cast
@@ -15,6 +14,7 @@ from controller.state import AccessRole
 from dashboard.auth import COOKIE, authenticator, declares, guard_write
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor
+from dashboard.sockets import until_left, until_one_ends
 from dashboard.tablets import tablet_of
 from streaming.share import Kind, Person, ShareError, Sharer, ShareRoom
 
@@ -193,17 +193,9 @@ async def events(socket: WebSocket, room: Room, person: Someone, asks: bool = Fa
                 told = view
                 await socket.send_text(view)
 
-    async def listen() -> None:
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            pass
-
-    tasks = [asyncio.create_task(tell()), asyncio.create_task(listen())]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await until_one_ends(tell(), until_left(socket))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.close()
 

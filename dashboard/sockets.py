@@ -1,0 +1,32 @@
+"""What the WebSockets of pages have in common: one side talks until the other has left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+Result = TypeVar("Result")
+
+
+async def until_left(socket: WebSocket) -> int:
+    """Return when the other side has left, with the code of a regular end; nothing is read."""
+    with suppress(WebSocketDisconnect, RuntimeError):
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+    return 1000
+
+
+async def until_one_ends(*jobs: Coroutine[Any, Any, Result]) -> list[asyncio.Task[Result]]:
+    """Run side by side until one ends; the others are cancelled. Gives those that had ended."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return [task for task in tasks if task in done]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
