@@ -72,6 +72,16 @@ class Metadata(BaseModel):
         """Changes when a word, the visibility or a chapter does."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
+    @property
+    def mark(self) -> str:
+        """Stands in the description of what was published, so that it is found again."""
+        return f"Recording {self.recording}"
+
+    def lasts(self, seconds: float | None) -> bool:
+        """Whether a platform that tells this duration has the lecture whole: it may round."""
+        known = self.duration_s
+        return seconds is not None and known is not None and abs(seconds - known) <= 2
+
     def text(self) -> str:
         """A description for platforms that have one free field: chapters in the usual form."""
         parts = [self.description] if self.description else []

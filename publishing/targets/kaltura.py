@@ -126,14 +126,13 @@ class Kaltura(Target):
         source = next((one for one in listed["objects"] if one.get("isOriginal")), None)
         seconds = float(entry.get("msDuration") or 0) / 1000
         size = int(source["sizeInBytes"]) if source and source.get("sizeInBytes") else None
-        known = shipment.metadata.duration_s
         if size not in (None, lecture.size):
             shipment.notes["superseded"] = entry["id"]
             raise TargetError(ErrorKind.ABSENT, "Kaltura has another version of this recording.")
-        if size is None and (known is None or abs(seconds - known) > 2):
+        if size is None and not shipment.metadata.lasts(seconds):
             raise TargetError(
                 ErrorKind.BLOCKED,
-                f"Kaltura reports {seconds:g} s, the lecture has {known} s.",
+                f"Kaltura reports {seconds:g} s, the lecture has {shipment.metadata.duration_s} s.",
                 "Compare the entry in the management console with the recording.",
             )
         files = [ArrivedFile(name=lecture.name, size=size, duration_s=seconds)]

@@ -117,11 +117,11 @@ class Panopto(Target):
             note.pop("upload", None)
             note.pop("sent", None)
             raise TargetError(ErrorKind.ABSENT, "Panopto has no session of this recording.")
-        seconds, known = float(found.get("Duration") or 0), shipment.metadata.duration_s
-        if known is None or abs(seconds - known) > 2:
+        seconds = float(found.get("Duration") or 0)
+        if not shipment.metadata.lasts(seconds):
             raise TargetError(
                 ErrorKind.BLOCKED,
-                f"Panopto reports {seconds:g} s, the lecture has {known} s.",
+                f"Panopto reports {seconds:g} s, the lecture has {shipment.metadata.duration_s} s.",
                 "Compare the session in Panopto with the recording.",
             )
         await self._replace(shipment, found["Id"])
@@ -205,14 +205,14 @@ class Panopto(Target):
             f"{self.options.url}/Panopto/api/v1/sessions/search",
             params={"searchQuery": shipment.metadata.recording},
         )
-        mark = f"Recording {shipment.metadata.recording} "
+        mark = f"{shipment.metadata.mark} "
         found = [dict(one) for one in answer.json().get("Results", [])]
         return [one for one in found if mark in (one.get("Description") or "")]
 
     async def _mark(self, shipment: Shipment) -> str:
         """Names the recording and the lecture's content, because Panopto reports no size."""
         digest = await shipment.digest(shipment.lecture)
-        return f"Recording {shipment.metadata.recording} ({digest[:12]})"
+        return f"{shipment.metadata.mark} ({digest[:12]})"
 
     async def _delete(self, session: str) -> None:
         url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}"

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from publishing import multipart, resumable
 from publishing.http import Url, Web
-from publishing.metadata import Metadata, Visibility
+from publishing.metadata import Visibility
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.signed_in import Meaning, SignedIn, login_refused
@@ -144,11 +144,11 @@ class PeerTube(Target):
             raise TargetError(ErrorKind.ABSENT, "PeerTube has another version of this recording.")
         if told["state"]["id"] != _PUBLISHED:
             raise TargetError(ErrorKind.WAIT, "PeerTube is processing the video.")
-        duration, known = told.get("duration"), shipment.metadata.duration_s
-        if size is None and (known is None or abs(duration - known) > 2):
+        duration = told.get("duration")
+        if size is None and not shipment.metadata.lasts(duration):
             raise TargetError(
                 ErrorKind.BLOCKED,
-                f"PeerTube reports {duration} s, the lecture has {known} s.",
+                f"PeerTube reports {duration} s, the lecture has {shipment.metadata.duration_s} s.",
                 "Compare the video on PeerTube with the recording.",
             )
         files = [ArrivedFile(name=lecture.name, size=size, duration_s=duration)]
@@ -230,7 +230,7 @@ class PeerTube(Target):
             for video in told["data"]:
                 # Lists shorten the description; the mark stands first in it.
                 old = video["id"] in shipment.older
-                if _mark(shipment.metadata) in (video.get("description") or "") and not old:
+                if shipment.metadata.mark in (video.get("description") or "") and not old:
                     return int(video["id"])
             start += _PAGE
             if start >= told["total"]:
@@ -277,7 +277,7 @@ class PeerTube(Target):
             "channelId": channel,
             "filename": shipment.lecture.name,
             "name": about.title[:120].ljust(3, "."),
-            "description": f"{_mark(about)}\n\n{about.text()}".strip()[:10_000],
+            "description": f"{about.mark}\n\n{about.text()}".strip()[:10_000],
             "privacy": privacy or _PRIVACY[about.visibility],
             "category": self.options.category,
             "originallyPublishedAt": about.started.isoformat(),
@@ -288,7 +288,3 @@ class PeerTube(Target):
         if licence := _LICENCES.get((about.licence or "").upper()):
             words["licence"] = licence
         return words
-
-
-def _mark(about: Metadata) -> str:
-    return f"Recording {about.recording}"

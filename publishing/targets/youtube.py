@@ -133,15 +133,14 @@ class YouTube(Target):
         size = int(found[0].get("fileDetails", {}).get("fileSize", 0))
         sent = int(shipment.note(lecture).get("size", lecture.size))
         seconds = _seconds(found[0].get("contentDetails", {}).get("duration", ""))
-        known = shipment.metadata.duration_s
         if size and size != sent:
             shipment.note(lecture).pop("video", None)
             shipment.older.append(video)
             raise TargetError(ErrorKind.ABSENT, "YouTube has another version of this recording.")
-        if not size and (seconds is None or known is None or abs(seconds - known) > 2):
+        if not size and not shipment.metadata.lasts(seconds):
             raise TargetError(
                 ErrorKind.BLOCKED,
-                f"YouTube reports {seconds} s, the lecture has {known} s.",
+                f"YouTube reports {seconds} s, the lecture has {shipment.metadata.duration_s} s.",
                 "Compare the video in YouTube Studio with the recording.",
             )
         files = [ArrivedFile(name=lecture.name, size=size or None, duration_s=seconds)]
@@ -278,7 +277,7 @@ class YouTube(Target):
             for item in told.get("items", []):
                 video = str(item["snippet"]["resourceId"]["videoId"])
                 old = video in shipment.older
-                if _mark(shipment.metadata) in item["snippet"]["description"] and not old:
+                if shipment.metadata.mark in item["snippet"]["description"] and not old:
                     return video
             if "nextPageToken" not in told:
                 break
@@ -318,7 +317,7 @@ class YouTube(Target):
         return str(answer.json()["access_token"])
 
     def _words(self, about: Metadata) -> dict[str, Any]:
-        text = f"{about.text()}\n\n{_mark(about)}".strip()
+        text = f"{about.text()}\n\n{about.mark}".strip()
         snippet = {
             "title": re.sub("[<>]", "", about.title)[:100],
             "description": re.sub("[<>]", "", text)[-4900:],
@@ -333,10 +332,6 @@ class YouTube(Target):
             "selfDeclaredMadeForKids": False,
         }
         return {"snippet": snippet, "status": status}
-
-
-def _mark(about: Metadata) -> str:
-    return f"Recording {about.recording}"
 
 
 def _seconds(told: str) -> float | None:
