@@ -49,6 +49,8 @@ class Attempts:
             if not mine:
                 delivery.next_try = datetime.now(UTC) + timedelta(seconds=self.backoff.first)
                 return
+            if (kept := record.load(job.folder, delivery.target)) is not None:
+                delivery.notes = kept.notes  # others note what they sent, as in class (`ahead`)
             delivery.attempts += 1
             delivery.detail = delivery.remedy = ""
             delivery.next_try = None

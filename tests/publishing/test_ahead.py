@@ -13,8 +13,9 @@ from fault_proxy import Fault, FaultProxy
 from publishing_contract import FAST, Site, deliver
 from test_s3 import PART, Moto
 
-from publishing.ahead import Ahead, growing
-from publishing.delivery import DeliveryWorker
+from publishing import record
+from publishing.ahead import Ahead, growing, new_delivery
+from publishing.delivery import Backoff, DeliveryWorker
 from publishing.errors import TargetError
 from recorder.recording import PRODUCTS, Life, Recording
 
@@ -129,6 +130,29 @@ async def test_a_hold_in_class_gives_up_what_went_ahead(store: Moto, lesson: Cla
             await asyncio.sleep(0.01)
     await worker.stop()
     assert await store.holdings() == {}
+
+
+async def test_a_try_in_class_forgets_nothing_that_went_ahead(store: Moto, lesson: Class) -> None:
+    """As after a restart or a release: the delivery is known, and waits for the end of class."""
+    config = store.config(products=("lecture",))
+    record.store(lesson.folder, new_delivery(lesson.folder, config))
+    worker = DeliveryWorker(lesson.folder.parent, [config], backoff=Backoff(first=0.3, longest=0.3))
+    await worker.start()
+
+    async def tried(times: int) -> None:
+        async with asyncio.timeout(30):
+            while worker.statuses()[0].attempts < times:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    await tried(1)
+    lesson.grow(3 * PART)
+    while not store.uploads():
+        await rounds(store, lesson)
+    await tried(worker.statuses()[0].attempts + 2)
+    await worker.stop()
+    kept = record.load(lesson.folder, config.id)
+    assert kept is not None
+    assert "ahead" in kept.notes
 
 
 async def test_faults_in_class_cost_a_part_each_at_most(store: Moto, lesson: Class) -> None:
