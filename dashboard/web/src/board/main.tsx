@@ -136,7 +136,7 @@ function KeepCode() {
 }
 
 setInterval(() => void refresh(), 60_000);
-speakFirst();
+void speakFirst();
 Object.assign(globalThis, { lessonState: () => lesson.peek() });
 const root = document.getElementById("page");
 if (root) {

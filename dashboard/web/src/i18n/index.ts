@@ -2,49 +2,24 @@
 // A language is one JSON file in locales/; `en` is the measure of completeness.
 
 import { computed, signal } from "@preact/signals";
+import { keep } from "../ui/kept";
 import en from "./locales/en.json";
+import { CHOSEN, directionOf, NAMES, turnPage, wishes, worded, type Catalogue, type Values } from "./words";
 
 export type Key = keyof typeof en;
-type Forms = Partial<Record<Intl.LDMLPluralRule, string>>;
-type Catalogue = Record<string, string | Forms>;
-type Values = Record<string, string | number>;
-
-export const NAMES: Record<string, string> = {
-  en: "English",
-  fr: "Français",
-  es: "Español",
-  ar: "العربية",
-  ru: "Русский",
-  zh: "中文",
-};
-const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur"]);
-const KEPT = "classroomd.language";
+export { NAMES };
 
 const loaders = import.meta.glob<Catalogue>("./locales/*.json", { import: "default" });
 const catalogue = signal<Catalogue>(en);
 export const language = signal("en");
-export const direction = computed(() => (RIGHT_TO_LEFT.has(language.value) ? "rtl" : "ltr"));
-const plurals = computed(() => new Intl.PluralRules(language.value));
-const numbers = computed(() => new Intl.NumberFormat(language.value));
+export const direction = computed(() => directionOf(language.value));
 
 export function known(): string[] {
   return Object.keys(loaders).map((path) => path.slice("./locales/".length, -".json".length));
 }
 
-function fill(text: string, values: Values): string {
-  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
-    const value = values[name];
-    if (value === undefined) return whole;
-    return typeof value === "number" ? numbers.value.format(value) : value;
-  });
-}
-
 export function t(key: Key, values: Values = {}): string {
-  const entry = catalogue.value[key] ?? (en as Catalogue)[key];
-  if (entry === undefined) return key;
-  if (typeof entry === "string") return fill(entry, values);
-  const form = entry[plurals.value.select(Number(values["n"] ?? 0))] ?? entry.other ?? "";
-  return fill(form, values);
+  return worded(catalogue.value[key] ?? (en as Catalogue)[key] ?? key, values, language.value);
 }
 
 /** A text whose key is made at run time from a word of the API; `otherwise` when it is unknown. */
@@ -55,37 +30,22 @@ export function said(key: string, otherwise: string, values: Values = {}): strin
 /** Asked for last: what is loaded more slowly than it is not spoken any more. */
 let latest = "";
 
-export async function speak(wanted: string, keep = true): Promise<void> {
+export async function speak(wanted: string, keeping = true): Promise<void> {
   const load = loaders[`./locales/${wanted}.json`];
   if (!load) return;
   latest = wanted;
-  if (keep) {
-    try {
-      localStorage.setItem(KEPT, wanted);
-    } catch {
-      // Private windows keep nothing; the choice then lasts as long as the page.
-    }
-  }
+  if (keeping) keep(CHOSEN, wanted);
   const texts = wanted === "en" ? (en as Catalogue) : await load();
   if (latest !== wanted) return;
   catalogue.value = texts;
   language.value = wanted;
-  document.documentElement.lang = wanted;
-  document.documentElement.dir = direction.value;
+  turnPage(wanted);
 }
 
 /** The language of a page: asked for in the address, chosen here before, or the first that fits. */
 export function firstLanguage(offered: string[], own: readonly string[]): string {
   const usable = offered.filter((name) => `./locales/${name}.json` in loaders);
-  const asked = new URLSearchParams(location.search).get("lang");
-  let kept: string | null = null;
-  try {
-    kept = localStorage.getItem(KEPT);
-  } catch {
-    kept = null;
-  }
-  const wishes = [asked, kept, ...own.map((name) => name.split("-")[0] ?? name)];
-  return wishes.find((wish) => wish !== null && usable.includes(wish)) ?? usable[0] ?? "en";
+  return wishes(own).find((wish) => usable.includes(wish)) ?? usable[0] ?? "en";
 }
 
 // --- numbers, times, sizes ----------------------------------------------------------------------

@@ -2,11 +2,9 @@
 
 import { effect, signal } from "@preact/signals";
 import { language } from ".";
+import { worded, type Catalogue, type Forms, type Loaders, type Values } from "./words";
 
-type Forms = Partial<Record<Intl.LDMLPluralRule, string>>;
-export type Catalogue = Record<string, string | Forms>;
-type Loaders = Record<string, () => Promise<Catalogue>>;
-type Values = Record<string, string | number>;
+export type { Catalogue };
 
 /** Gives the page's t(): follows the language of the page; English where something is missing. */
 export function textsOf<K extends string>(
@@ -30,18 +28,6 @@ export function textsOf<K extends string>(
       spoken.value = wanted;
     });
   });
-  return (key, values = {}) => {
-    const entry = catalogue.value[key] ?? fallback[key] ?? key;
-    const text =
-      typeof entry === "string"
-        ? entry
-        : (entry[new Intl.PluralRules(spoken.value).select(Number(values["n"] ?? 0))] ??
-          entry.other ??
-          "");
-    return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
-      const value = values[name];
-      if (typeof value === "number") return new Intl.NumberFormat(spoken.value).format(value);
-      return value ?? whole;
-    });
-  };
+  return (key, values = {}) =>
+    worded(catalogue.value[key] ?? fallback[key] ?? key, values, spoken.value);
 }

@@ -1,14 +1,14 @@
 // A small catalogue of a page's own, for pages that come over slow links.
 
-import { signal } from "@preact/signals";
-
-type Catalogue = Record<string, string>;
-type Loaders = Record<string, () => Promise<Catalogue>>;
-
-const RIGHT_TO_LEFT = new Set(["ar", "fa", "he", "ur"]);
+import { signal, type ReadonlySignal } from "@preact/signals";
+import { keep } from "../ui/kept";
+import { CHOSEN, turnPage, wishes, worded, type Catalogue, type Loaders, type Values } from "./words";
 
 export interface Texts<Key extends string> {
-  t(key: Key, values?: Record<string, string | number>): string;
+  t(key: Key, values?: Values): string;
+  language: ReadonlySignal<string>;
+  /** Speak it, here and on other pages of this browser from now on. */
+  choose(wanted: string): Promise<void>;
   /** Speaks the language of the address, the one chosen on another page, or the browser's own. */
   speakFirst(): Promise<void>;
 }
@@ -19,33 +19,22 @@ export function texts<English extends Catalogue>(
 ): Texts<Extract<keyof English, string>> {
   const catalogue = signal<Catalogue>(english);
   const language = signal("en");
+  const loaderOf = (wanted: string) => loaders[`./texts/${wanted}.json`];
+  const speak = async (wanted: string): Promise<void> => {
+    const load = loaderOf(wanted);
+    if (!load) return;
+    catalogue.value = wanted === "en" ? english : await load().catch(() => english);
+    language.value = wanted;
+    turnPage(wanted);
+  };
   return {
-    t(key, values = {}) {
-      const text = catalogue.value[key] ?? english[key] ?? key;
-      return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
-        const value = values[name];
-        if (typeof value === "number") return new Intl.NumberFormat(language.value).format(value);
-        return value ?? whole;
-      });
+    language,
+    t: (key, values = {}) =>
+      worded(catalogue.value[key] ?? english[key] ?? key, values, language.value),
+    choose(wanted) {
+      keep(CHOSEN, wanted);
+      return speak(wanted);
     },
-    async speakFirst() {
-      let kept: string | null = null;
-      try {
-        kept = localStorage.getItem("classroomd.language");
-      } catch {
-        // A private window keeps nothing.
-      }
-      const asked = new URLSearchParams(location.search).get("lang");
-      const own = navigator.languages.map((name) => name.split("-")[0] ?? name);
-      for (const wish of [asked, kept, ...own]) {
-        const load = wish === null ? undefined : loaders[`./texts/${wish}.json`];
-        if (wish === null || !load) continue;
-        catalogue.value = wish === "en" ? english : await load().catch(() => english);
-        language.value = wish;
-        document.documentElement.lang = wish;
-        document.documentElement.dir = RIGHT_TO_LEFT.has(wish) ? "rtl" : "ltr";
-        return;
-      }
-    },
+    speakFirst: () => speak(wishes(navigator.languages).find((wish) => loaderOf(wish)) ?? "en"),
   };
 }

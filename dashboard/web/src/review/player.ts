@@ -4,6 +4,7 @@
 // is set. Only muted elements are ever touched, so the sound never wavers.
 
 import { batch, signal } from "@preact/signals";
+import { keep, kept } from "../ui/kept";
 
 const LOOK_MS = 200;
 const NEAR_S = 0.04;
@@ -20,8 +21,8 @@ export const length = signal(0);
 export const playing = signal(false);
 export const waiting = signal(false);
 export const broken = signal(false);
-export const rate = signal(kept("rate", 1));
-export const volume = signal(kept("volume", 1));
+export const rate = signal(before("rate", 1));
+export const volume = signal(before("volume", 1));
 export const muted = signal(false);
 export const buffered = signal(0);
 /** The browser refused to play with sound before someone has touched the page. */
@@ -30,21 +31,9 @@ export const refused = signal(false);
 /** Spans that are passed over, for the preview of a trim. */
 let passedOver: [number, number][] = [];
 
-function kept(name: string, otherwise: number): number {
-  try {
-    const found = Number(localStorage.getItem(`classroomd.review.${name}`));
-    return found > 0 ? found : otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-function keep(name: string, value: number): void {
-  try {
-    localStorage.setItem(`classroomd.review.${name}`, String(value));
-  } catch {
-    // Private windows keep nothing.
-  }
+function before(name: string, otherwise: number): number {
+  const found = Number(kept(`review.${name}`));
+  return found > 0 ? found : otherwise;
 }
 
 let owner: HTMLMediaElement | null = null;
@@ -209,7 +198,7 @@ export function skip(seconds: number): void {
 
 export function setRate(value: number): void {
   rate.value = value;
-  keep("rate", value);
+  keep("review.rate", String(value));
   if (owner !== null) owner.playbackRate = value;
 }
 
@@ -220,7 +209,7 @@ export function changeRate(step: 1 | -1): void {
 
 export function setVolume(value: number): void {
   volume.value = Math.max(0.05, Math.min(1, value));
-  keep("volume", volume.value);
+  keep("review.volume", String(volume.value));
   muted.value = false;
   if (owner === null) return;
   owner.volume = volume.value;

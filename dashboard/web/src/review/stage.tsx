@@ -4,6 +4,7 @@ import { computed, effect, signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../ui/icons";
+import { keep, kept } from "../ui/kept";
 import * as player from "./player";
 import { cue, detail, files, slide, slides, spoken } from "./store";
 import { t } from "./texts";
@@ -12,13 +13,9 @@ import { t } from "./texts";
 export const VIEWS = ["lecture", "side", "inset", "slides", "presenter", "still"] as const;
 export type View = (typeof VIEWS)[number];
 
-function kept(): View | null {
-  try {
-    const found = localStorage.getItem("classroomd.review.view") as View;
-    return VIEWS.includes(found) ? found : null;
-  } catch {
-    return null;
-  }
+function before(): View | null {
+  const found = kept("review.view");
+  return VIEWS.find((one) => one === found) ?? null;
 }
 
 interface Connection {
@@ -30,7 +27,7 @@ const connection = (navigator as { connection?: Connection }).connection;
 /** The person or the network asks for few bytes. */
 export const thin = connection?.saveData === true || /2g/.test(connection?.effectiveType ?? "");
 const narrow = matchMedia("(max-width: 48rem)");
-const chosen = signal<View | null>(kept());
+const chosen = signal<View | null>(before());
 
 const stream = (role: string) => detail.value?.streams.find((one) => one.role === role)?.name;
 
@@ -53,11 +50,7 @@ export const view = computed<View | null>(() => {
 
 export function show(wanted: View): void {
   chosen.value = wanted;
-  try {
-    localStorage.setItem("classroomd.review.view", wanted);
-  } catch {
-    // The choice lasts as long as the page.
-  }
+  keep("review.view", wanted);
 }
 
 export function nextView(): void {

@@ -4,6 +4,7 @@ import { computed, effect, signal, untracked } from "@preact/signals";
 import { ApiError, call, get, post } from "../api/client";
 import type { Heat, Note, RecordingDetail, ReviewNotes, RightsView } from "../api/types";
 import { language } from "../i18n";
+import { keep, kept } from "../ui/kept";
 import { at, length, playing, seek } from "./player";
 import { search, type Slide } from "./search";
 import { lastBegun, parse, type Cue } from "./vtt";
@@ -138,11 +139,7 @@ export function chooseCaptions(wanted: string | null): void {
     picked = true;
     reading.value = wanted;
   }
-  try {
-    localStorage.setItem("classroomd.review.captions", wanted ?? "");
-  } catch {
-    // The choice lasts as long as the page.
-  }
+  keep("review.captions", wanted ?? "");
   void loadCaptions();
 }
 
@@ -176,13 +173,8 @@ let started = false;
 function start(): void {
   if (started) return;
   started = true;
-  let kept: string | null = null;
-  try {
-    kept = localStorage.getItem("classroomd.review.captions");
-  } catch {
-    kept = null;
-  }
-  if (kept && detail.value?.captions.some((one) => one.language === kept)) chooseCaptions(kept);
+  const before = kept("review.captions");
+  if (before && detail.value?.captions.some((one) => one.language === before)) chooseCaptions(before);
   const wish = moment(asked.get("t") ?? "");
   if (wish !== null) seek(wish);
   else if (place > 10 && place < length.value - 15) {

@@ -12,7 +12,7 @@ import { COLORS, ink, tool, type Tool } from "./pen";
 import { Questions } from "./questions";
 import * as room from "./room";
 import { Sheet, undo } from "./sheet";
-import { NAMES, language, speak, speakFirst, t } from "./texts";
+import { NAMES, choose, language, speakFirst, t } from "./texts";
 
 const role: room.Role = new URLSearchParams(location.search).has("teach") ? "lecturer" : "student";
 /** The page looked at when it is not the lecturer's; null: following. */
@@ -259,7 +259,7 @@ function Device() {
           {t("menu.language")}
           <select
             value={language.value}
-            onChange={(event) => void speak(event.currentTarget.value, true)}
+            onChange={(event) => void choose(event.currentTarget.value)}
           >
             {Object.entries(NAMES).map(([name, own]) => (
               <option key={name} value={name} lang={name}>
@@ -311,7 +311,7 @@ if ("serviceWorker" in navigator) {
 if (role === "lecturer") {
   void import("./teach/teach").then((module) => (Teach.value = module.Teach));
 }
-speakFirst();
+void speakFirst();
 // Tests compare what every page holds.
 Object.assign(globalThis, { lessonState: () => room.lesson.peek() });
 const page = document.getElementById("page");
