@@ -39,7 +39,7 @@ Live = Annotated[LiveRoom, Depends(_live_room)]
 
 def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, key: str | None) -> bool:
     """Whether `caller`, or someone with the link's `key`, may watch."""
-    return may_watch(
+    return not one.withheld and may_watch(
         one.visibility,
         staff=caller is not None and caller.may(AccessRole.INSTRUCTOR),
         signed_in=caller is not None,
@@ -60,6 +60,8 @@ async def watched(
             found = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
         except (RecordingError, ClassroomError):
             found = None
+    if found is not None and found.withheld:
+        live.drop(found.folder)
     if found is None or not allowed(
         live, found, caller, key or connection.cookies.get(LINK_COOKIE)
     ):

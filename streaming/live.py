@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder.recording import LIVE, TRACKS, Manifest, Recording, Role
+from recorder.recording import LIVE, TRACKS, Life, Manifest, Recording, Role
+from recorder.spans import cuts
 from streaming.access import Audience, Links, Visibility, read_visibility, write_visibility
 from streaming.boxes import BoxError
 from streaming.captions import Captions, languages, path_of
@@ -50,13 +51,18 @@ def views(manifest: Manifest) -> list[View]:
 
 @dataclass(frozen=True, slots=True)
 class LiveClass:
-    """One class by its recording's id, as it was a moment ago."""
+    """One class by its recording's id, as it was a moment ago.
+
+    `withheld`: held back or cut since it ended. Its stream still has all of it, so it is for
+    nobody.
+    """
 
     id: str
     folder: Path
     manifest: Manifest
     visibility: Visibility
     until: float
+    withheld: bool = False
 
 
 class LiveRoom:
@@ -92,13 +98,15 @@ class LiveRoom:
     def read_class(self, recording: str, folder_of: Callable[[str], Path]) -> LiveClass:
         """Looks a class up on the disk. Raises what `folder_of` raises, and RecordingError."""
         folder = folder_of(recording)
-        manifest = open_manifest(folder)
+        on_disk = Recording.open(folder)
+        manifest = on_disk.manifest
         found = LiveClass(
             recording,
             folder,
             manifest,
             read_visibility(folder, self.default_for(manifest.course)),
             time.monotonic() + KNOWN_S,
+            withheld=_withheld(on_disk, manifest),
         )
         if len(self._classes) > KEPT_CLASSES:
             self._classes.clear()
@@ -140,12 +148,22 @@ class LiveRoom:
         if stream is None:
             stream = self._streams[folder] = HlsStream(folder)
             while len(self._streams) > KEPT_STREAMS:
-                old, closed = self._streams.popitem(last=False)
-                closed.close()
-                for key in [key for key in self._playlists if key[0] == old]:
-                    del self._playlists[key]
+                self._close(next(iter(self._streams)))
         self._streams.move_to_end(folder)
         return stream
+
+    def drop(self, folder: Path) -> None:
+        """Keep nothing of the class in `folder`, neither open nor in memory."""
+        if folder in self._streams:
+            self._close(folder)
+        for key in [key for key in self._segments if key[0] == folder]:
+            del self._segments[key]
+        self.renditions.drop(folder)
+
+    def _close(self, folder: Path) -> None:
+        self._streams.pop(folder).close()
+        for key in [key for key in self._playlists if key[0] == folder]:
+            del self._playlists[key]
 
     def playlist(self, folder: Path, rendition: str) -> Playlist:
         """The media playlist of a rendition."""
@@ -256,6 +274,13 @@ class LiveRoom:
 
 def _track(folder: Path) -> Follower:
     return TrackTail(folder)
+
+
+def _withheld(recording: Recording, manifest: Manifest) -> bool:
+    if manifest.life is Life.RECORDING:
+        return False
+    changed = manifest.edit is not None or bool(cuts(recording.markers()))
+    return changed or manifest.held is not None
 
 
 def open_manifest(folder: Path) -> Manifest:

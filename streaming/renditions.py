@@ -135,6 +135,11 @@ class Renditions:
                 child.kill()
             await asyncio.shield(child.wait())
 
+    def drop(self, folder: Path) -> None:
+        """Forget what was made of the class in `folder`."""
+        for key in [key for key in self._kept if key[0] == folder]:
+            self._bytes -= len(self._kept.pop(key))
+
     async def close(self) -> None:
         """Ends the child and forgets what was made."""
         if self._idle is not None:

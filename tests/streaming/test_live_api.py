@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from controller.state import AccessRole, SessionState
-from recorder.recording import Recording
+from recorder.recording import Life, Recording
 from streaming.access import Links, Visibility, read_visibility
 
 ALL = [None, *AccessRole]
@@ -184,6 +184,35 @@ async def test_hls_tells_caches_and_counts_viewers(on_air: Any, decoded: Any) ->
         maker.write(3.0)
         blocked = await asyncio.wait_for(waiting, 30)
         assert blocked.text.count("#EXTINF") >= 3
+
+
+@pytest.mark.parametrize("decision", ["hold", "cut"])
+async def test_what_was_taken_back_after_class_is_served_no_more(
+    on_air: Any, decision: str
+) -> None:
+    hall, recording, _ = on_air
+    hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
+    base = f"/live/{recording.id}/hls/program"
+    async with client(hall) as caller:
+        assert (await caller.get(f"{base}/index.m3u8")).status_code == 200
+        assert (await caller.get(f"{base}/0.m4s")).status_code == 200
+        hall.be(SessionState.ENDED)
+        recording.update(life=Life.READY)
+        hall.live._classes.clear()  # as a second later
+        assert (await caller.get(f"{base}/0.m4s")).status_code == 200
+        if decision == "hold":
+            recording.update(life=Life.HELD, held={"by": "Ada"})
+        else:
+            recording.mark("cut", 1.0, **{"from": 1.0, "to": 2.0})
+        hall.live._classes.clear()
+        for name in ("index.m3u8", "0.m4s", "init-1.mp4"):
+            assert (await caller.get(f"{base}/{name}")).status_code == 404
+        assert recording.folder not in hall.live._streams
+        assert hall.live.cached(recording.folder, "program", 0) is None
+        recording.update(life=Life.READY, held=None)
+        recording.mark("uncut", 1.0)
+        hall.live._classes.clear()
+        assert (await caller.get(f"{base}/0.m4s")).status_code == 200
 
 
 async def test_slides_are_pictures_for_those_who_may_watch(on_air: Any) -> None:
