@@ -1,7 +1,7 @@
 // What the API says in figures, as dashboard/api/analytics.py has it.
 
 import { signal } from "@preact/signals";
-import { ApiError, get } from "../api/client";
+import { get, inWords } from "../api/client";
 import { language } from "../i18n";
 
 export interface Session {
@@ -81,8 +81,7 @@ async function fetched<T>(path: string): Promise<T | null> {
     problem.value = "";
     return found;
   } catch (error) {
-    problem.value =
-      error instanceof ApiError ? `${error.detail} ${error.remedy}`.trim() : String(error);
+    problem.value = inWords(error);
     return null;
   }
 }

@@ -19,6 +19,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong and what to do about it, in one line. */
+export function inWords(error: unknown): string {
+  return error instanceof ApiError ? `${error.detail} ${error.remedy}`.trim() : String(error);
+}
+
 const API = "/api/v1";
 const TIMEOUT_MS = 20_000;
 
@@ -66,6 +71,10 @@ export async function post<T>(path: string, body?: unknown): Promise<T> {
 
 export async function patch<T>(path: string, body: unknown): Promise<T> {
   return (await (await call("PATCH", path, body)).json()) as T;
+}
+
+export async function put<T>(path: string, body: unknown): Promise<T> {
+  return (await (await call("PUT", path, body)).json()) as T;
 }
 
 export async function remove(path: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { ApiError, call } from "../api/client";
+import { ApiError, call, inWords } from "../api/client";
 import type { Problem } from "../api/types";
 import { t as shared } from "../i18n";
 
@@ -16,7 +16,7 @@ export async function told<T>(method: string, path: string, body?: unknown): Pro
     return answer.status === 204 ? null : ((await answer.json()) as T);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    problem.value = `${error.detail} ${error.remedy}`.trim();
+    problem.value = inWords(error);
     return null;
   }
 }

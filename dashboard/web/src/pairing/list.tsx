@@ -5,8 +5,8 @@ import { clock, day, t as shared } from "../i18n";
 import { me } from "../room/store";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { ApiError } from "../api/client";
-import { change, forget, look, revoke, said, tablets, type Tablet } from "./room";
+import { ApiError, inWords } from "../api/client";
+import { change, forget, look, revoke, tablets, type Tablet } from "./room";
 import { t, type Key } from "./texts";
 
 const LOW = 20;
@@ -122,7 +122,7 @@ function Change({ tablet, close }: { tablet: Tablet; close: () => void }) {
       close();
     } catch (error) {
       taken.value = error instanceof ApiError && error.code === "seat_taken";
-      wrong.value = said(error);
+      wrong.value = inWords(error);
     }
   };
   const end = async () => {

@@ -1,7 +1,7 @@
 // What the pairing page knows: the tablets, and the codes that are out.
 
 import { signal } from "@preact/signals";
-import { ApiError, get, patch, post, remove } from "../api/client";
+import { ApiError, get, inWords, patch, post, remove } from "../api/client";
 
 export interface Tablet {
   id: string;
@@ -40,10 +40,6 @@ export const codes = signal<Code[]>([]);
 export const problem = signal("");
 export const lost = signal(false);
 
-export function said(error: unknown): string {
-  return error instanceof ApiError ? `${error.detail} ${error.remedy}`.trim() : String(error);
-}
-
 /** Does something and looks again; a failure is shown, and told by false. */
 export async function act(work: () => Promise<unknown>): Promise<boolean> {
   problem.value = "";
@@ -52,7 +48,7 @@ export async function act(work: () => Promise<unknown>): Promise<boolean> {
     await look();
     return true;
   } catch (error) {
-    problem.value = said(error);
+    problem.value = inWords(error);
     return false;
   }
 }
@@ -68,7 +64,7 @@ export async function look(): Promise<void> {
     lost.value = false;
   } catch (error) {
     if (error instanceof ApiError && error.offline) lost.value = true;
-    else problem.value = said(error);
+    else problem.value = inWords(error);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { ApiError, get } from "../api/client";
+import { get, inWords } from "../api/client";
 import type { RecordingView } from "../api/types";
 import { clock, day, said, size, t } from "../i18n";
 import { me } from "../room/store";
@@ -55,7 +55,7 @@ export function List() {
     get<RecordingView[]>("/recordings").then(
       (list) => (found.value = list),
       (error: unknown) => {
-        failed.value = error instanceof ApiError ? `${error.detail} ${error.remedy}` : String(error);
+        failed.value = inWords(error);
       },
     );
   }, []);

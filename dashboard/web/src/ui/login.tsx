@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { ApiError } from "../api/client";
+import { ApiError, inWords } from "../api/client";
 import { t } from "../i18n";
 import { lock, me, signIn } from "../room/store";
 import { beat, steady } from "../room/time";
@@ -32,7 +32,7 @@ export function Login() {
       if (error.status === 429) lockedUntil.value = steady() + error.waitSeconds;
       else if (error.status === 401)
         wrong.value = t("pin" in secret ? "login.wrong.pin" : "login.wrong.name");
-      else wrong.value = `${error.detail} ${error.remedy}`;
+      else wrong.value = inWords(error);
       return false;
     }
   };
