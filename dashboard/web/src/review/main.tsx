@@ -24,6 +24,7 @@ import { detail, failed, load, resumed } from "./store";
 import { SlideStrip } from "./strip";
 import { t } from "./texts";
 import { Edited, openTrim, Trim, trimming } from "./trim";
+import "./viewed";
 
 const open = signal<"" | "downloads" | "share">("");
 

@@ -2,13 +2,13 @@
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { post } from "../api/client";
+import { post, put } from "../api/client";
 import type { RecordingDetail, RecordingVisibility, ReviewLink, RightsView } from "../api/types";
 import { playTime } from "../i18n";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { at } from "./player";
-import { addressOf, detail, load, problem, put, recordingPath, rights, watchEdit } from "./store";
+import { addressOf, detail, load, problem, recordingPath, rights, watchEdit } from "./store";
 import { t, type Key } from "./texts";
 
 const WHO = ["nobody", "course", "campus", "public"] as const;

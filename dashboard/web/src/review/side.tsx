@@ -80,7 +80,7 @@ function Transcript() {
   const offered = detail.value?.captions ?? [];
   if (offered.length === 0) return <p class="empty">{t("transcript.none")}</p>;
   if (store.cues.value.length === 0) return <p class="empty">{t("loading")}</p>;
-  const language = store.readingIn.value;
+  const language = store.reading.value;
   return (
     <>
       {offered.length > 1 && (

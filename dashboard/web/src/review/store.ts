@@ -1,18 +1,18 @@
 // What the page knows of one recording, and what its person has left there.
 
-import { computed, effect, signal, untracked } from "@preact/signals";
-import { ApiError, call, get, post } from "../api/client";
+import { computed, effect, signal } from "@preact/signals";
+import { ApiError, get, post, put, remove } from "../api/client";
 import type { Heat, Note, RecordingDetail, ReviewNotes, RightsView } from "../api/types";
 import { language } from "../i18n";
 import { keep, kept } from "../ui/kept";
-import { at, length, playing, seek } from "./player";
+import { at, length, seek } from "./player";
 import { search, type Slide } from "./search";
 import { lastBegun, parse, type Cue } from "./vtt";
 
 const [, , addressed] = location.pathname.split("/");
 export const id = decodeURIComponent(addressed ?? "");
-const path = `/recordings/${encodeURIComponent(id)}`;
-export const files = `/api/v1${path}/products/`;
+export const recordingPath = `/recordings/${encodeURIComponent(id)}`;
+export const files = `/api/v1${recordingPath}/products/`;
 
 /** The key of a signed link: used once, then the browser keeps it and the address forgets it. */
 const asked = new URLSearchParams(location.search);
@@ -31,7 +31,8 @@ export const tab = signal<"chapters" | "transcript" | "notes" | "hits">("chapter
 /** The language of the captions; null: off. Their text is searched even when they are off. */
 export const spoken = signal<string | null>(null);
 const cuesOf = signal<Record<string, Cue[]>>({});
-const reading = signal("");
+/** The language in which captions are read beside the picture. */
+export const reading = signal("");
 /** The captions in the language that is shown or read. */
 export const cues = computed<Cue[]>(() => cuesOf.value[reading.value] ?? []);
 export const saving = signal<"" | "saving" | "failed">("");
@@ -58,7 +59,7 @@ export async function load(): Promise<void> {
   failed.value = null;
   try {
     const sent = key === null ? "" : `?key=${encodeURIComponent(key)}`;
-    const found = await get<RecordingDetail>(path + sent);
+    const found = await get<RecordingDetail>(recordingPath + sent);
     if (key !== null) {
       key = null;
       const clean = new URL(location.href);
@@ -131,8 +132,6 @@ export function readCaptions(wanted: string): void {
   void loadCaptions();
 }
 
-export const readingIn = computed(() => reading.value);
-
 export function chooseCaptions(wanted: string | null): void {
   spoken.value = wanted;
   if (wanted !== null) {
@@ -145,7 +144,7 @@ export function chooseCaptions(wanted: string | null): void {
 
 async function loadHeat(): Promise<void> {
   if (detail.value?.may_edit !== true) return;
-  heat.value = await get<Heat>(`${path}/heat`).catch(() => null);
+  heat.value = await get<Heat>(`${recordingPath}/heat`).catch(() => null);
 }
 
 const EDIT_LOOK_MS = 2_000;
@@ -163,7 +162,7 @@ export function watchEdit(told: RightsView): void {
 
 export async function loadRights(): Promise<void> {
   if (detail.value?.may_edit !== true) return;
-  const told = await get<RightsView>(`${path}/rights`).catch(() => null);
+  const told = await get<RightsView>(`${recordingPath}/rights`).catch(() => null);
   if (told !== null) watchEdit(told);
 }
 
@@ -202,7 +201,7 @@ let place = 0;
 
 async function loadNotes(): Promise<void> {
   if (detail.value?.may_note !== true) return;
-  const told = await get<ReviewNotes>(`${path}/notes`).catch(() => null);
+  const told = await get<ReviewNotes>(`${recordingPath}/notes`).catch(() => null);
   notes.value = told?.notes ?? [];
   ownNotes.value = told?.own ?? false;
   place = told?.place_s ?? 0;
@@ -226,13 +225,13 @@ function inOrder(list: Note[]): Note[] {
 }
 
 export async function addNote(seconds: number, text: string): Promise<boolean> {
-  const made = await save(() => post<Note>(`${path}/notes`, { at_s: seconds, text }));
+  const made = await save(() => post<Note>(`${recordingPath}/notes`, { at_s: seconds, text }));
   if (made !== null) notes.value = inOrder([...notes.value, made]);
   return made !== null;
 }
 
 export async function changeNote(note: Note, text: string): Promise<boolean> {
-  const told = await save(() => put<Note>(`${path}/notes/${note.id}`, { text }));
+  const told = await save(() => put<Note>(`${recordingPath}/notes/${note.id}`, { text }));
   if (told !== null)
     notes.value = notes.value.map((one) => (one.id === note.id ? told : one));
   return told !== null;
@@ -240,76 +239,10 @@ export async function changeNote(note: Note, text: string): Promise<boolean> {
 
 export async function deleteNote(note: Note): Promise<void> {
   const gone = await save(async () => {
-    await call("DELETE", `${path}/notes/${note.id}`);
+    await remove(`${recordingPath}/notes/${note.id}`);
     return true;
   });
   if (gone) notes.value = notes.value.filter((one) => one.id !== note.id);
 }
 
-export async function put<T>(address: string, body: unknown): Promise<T> {
-  const answer = await call("PUT", address, body);
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
-}
-
-export const notesFile = (form: string): string => `/api/v1${path}/notes.${form}`;
-export const recordingPath = path;
-
-// --- where one is, and what was seen ----------------------------------------------------------------
-
-const BUCKET_S = 10;
-/** A bucket counts once this much of it was played. */
-const COUNTS_S = 4;
-const TELL_MS = 20_000;
-const played = new Map<number, number>();
-const told = new Set<number>();
-let before: { at: number; when: number } | null = null;
-
-effect(() => {
-  const now = at.value;
-  const when = performance.now();
-  if (!playing.value) {
-    before = null;
-    return;
-  }
-  if (before !== null) {
-    const step = now - before.at;
-    if (step > 0 && step < 3 && when - before.when < 3000) {
-      const bucket = Math.floor(now / BUCKET_S);
-      played.set(bucket, (played.get(bucket) ?? 0) + step);
-    }
-  }
-  before = { at: now, when };
-});
-
-let keptPlace = -1;
-
-/** Tell the room what was played and where one is; also while the page is being left. */
-function tell(): void {
-  if (detail.value?.may_note !== true) return;
-  const buckets = [...played].filter(([b, s]) => s >= COUNTS_S && !told.has(b)).map(([b]) => b);
-  const send = (method: string, part: string, body: unknown) =>
-    void fetch(`/api/v1${path}${part}`, {
-      method,
-      credentials: "same-origin",
-      keepalive: true,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    }).catch(() => undefined);
-  if (buckets.length > 0) {
-    for (const bucket of buckets) told.add(bucket);
-    send("POST", "/views", { buckets: buckets.slice(0, 60) });
-  }
-  if (Math.abs(at.value - keptPlace) > 2 && played.size > 0) {
-    keptPlace = at.value;
-    send("PUT", "/place", { at_s: at.value });
-  }
-}
-
-setInterval(tell, TELL_MS);
-effect(() => {
-  if (!playing.value) untracked(tell);
-});
-window.addEventListener("pagehide", tell);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) tell();
-});
+export const notesFile = (form: string): string => `/api/v1${recordingPath}/notes.${form}`;
