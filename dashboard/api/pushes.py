@@ -26,18 +26,18 @@ async def _broadcast(connection: HTTPConnection) -> Broadcast | None:
     return cast(Broadcast | None, connection.app.state.broadcast)
 
 
-Live = Annotated[Broadcast | None, Depends(_broadcast)]
+OnAir = Annotated[Broadcast | None, Depends(_broadcast)]
 
 
 @router.get("")
-async def pushes(live: Live, _: Instructor) -> list[PushStatus]:
+async def pushes(on_air: OnAir, _: Instructor) -> list[PushStatus]:
     """Every destination of the room and how it is doing."""
-    return [] if live is None else live.pushes.statuses()
+    return [] if on_air is None else on_air.pushes.statuses()
 
 
 @router.post("/{push}")
-async def switch(live: Live, person: Instructor, push: str, wanted: Switch) -> PushStatus:
+async def switch(on_air: OnAir, person: Instructor, push: str, wanted: Switch) -> PushStatus:
     """Begins or ends one destination, for the class that is on."""
-    if live is None:
+    if on_air is None:
         raise ProblemError(404, "unknown_push", "This room pushes nowhere.", "See room.toml.")
-    return await live.push(person.actor, push, wanted.on)
+    return await on_air.push(person.actor, push, wanted.on)
