@@ -3,6 +3,7 @@
 import "../style/tokens.css";
 import "../style/base.css";
 import "../style/frame.css";
+import "../style/dense.css";
 import "./analytics.css";
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -36,7 +37,7 @@ function Page() {
   return (
     <Frame back={back || undefined}>
       <Gate may={signedIn.value}>
-        <main class="analytics">
+        <main class="analytics dense">
           <p class={problem.value ? "alarm is-problem" : "unseen"} role="alert">
             {problem}
           </p>

@@ -3,6 +3,7 @@
 import "../style/tokens.css";
 import "../style/base.css";
 import "../style/frame.css";
+import "../style/dense.css";
 import "./pairing.css";
 import { useEffect } from "preact/hooks";
 import { t as shared } from "../i18n";
@@ -27,7 +28,7 @@ function Page() {
 function Tablets() {
   useEffect(watch, []);
   return (
-    <main class="pairing">
+    <main class="pairing dense">
       <h1>{t("title")}</h1>
       {lost.value && (
         <p class="alarm is-problem" role="alert">
