@@ -10,10 +10,11 @@ PYTEST ?= -n 3 --dist loadfile
 
 # Debian packages: what the demo needs from the system, and what only the tests need.
 DEMO_PACKAGES := mosquitto
-TEST_PACKAGES := $(DEMO_PACKAGES) chromium faketime ffmpeg fonts-dejavu-core fonts-noto-core fonts-noto-cjk \
-  gir1.2-gst-rtsp-server-1.0 gstreamer1.0-libav gstreamer1.0-plugins-bad gstreamer1.0-plugins-base \
-  gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools liblo-tools mosquitto-clients \
-  openssh-server pulseaudio pulseaudio-utils python3-gst-1.0 ser2net socat tesseract-ocr xvfb
+TEST_PACKAGES := $(DEMO_PACKAGES) avahi-daemon avahi-utils chromium dbus faketime ffmpeg fonts-dejavu-core \
+  fonts-noto-core fonts-noto-cjk gir1.2-gst-rtsp-server-1.0 gstreamer1.0-libav gstreamer1.0-plugins-bad \
+  gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools \
+  liblo-tools mosquitto-clients openssh-server pulseaudio pulseaudio-utils python3-gst-1.0 ser2net socat \
+  tesseract-ocr xvfb
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types tests bench fuzz soak pin web clean system-demo system-test

@@ -136,7 +136,8 @@ class Announcement:
     async def stop(self) -> None:
         """Say goodbye."""
         if self._zeroconf is not None and self._info is not None:
-            await self._zeroconf.async_unregister_service(self._info)
+            said = await self._zeroconf.async_unregister_service(self._info)
+            await said
             await self._zeroconf.async_close()
             self._zeroconf = None
 
