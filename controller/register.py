@@ -6,7 +6,7 @@ A change is made under the register's lock (`turn`), committed to the journal, t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -90,19 +90,17 @@ class Register:
         except JournalError as error:
             self.alarms.set("journal", health.journal_trouble(str(error)))
 
-    def in_background(self, work: Awaitable[Any], name: str) -> asyncio.Task[None]:
+    def in_background(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run something nobody waits for; a failure is logged."""
-
-        async def run() -> None:
-            try:
-                await work
-            except Exception:
-                _log.exception("background", task=name)
-
-        task = asyncio.create_task(run(), name=name)
+        task = asyncio.create_task(work, name=name)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._over)
         return task
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("background", task=task.get_name(), exc_info=error)
 
     async def stop(self) -> None:
         """Give up what runs in the background."""
