@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
 from classroomd.places import run_dir
@@ -63,11 +64,24 @@ class Watched:
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._heard)
 
+    def elsewhere(self, home: str) -> list[str]:
+        """What was asked of others than `home`."""
+        return [url for url in self.asked if not url.startswith((home, "blob:", "data:"))]
+
     def _heard(self, message: Any) -> None:
         # The network's own lines (a room that does not answer, a wrong PIN) are no complaints.
         network = ("Failed to load resource", "WebSocket connection")
         if message.type == "error" and not any(one in message.text for one in network):
             self.complaints.append(message.text)
+
+
+async def barriers(page: Page) -> list[str]:
+    """What axe finds wrong with the page, and whether it scrolls sideways."""
+    found = (await Axe().run(page)).response["violations"]
+    wrong = [f"{one['id']}: {[node['html'][:120] for node in one['nodes']]}" for one in found]
+    root = "document.documentElement"
+    over = await page.evaluate(f"{root}.scrollWidth - {root}.clientWidth")
+    return [*wrong, f"scrolls sideways by {over}"] if over > 0 else wrong
 
 
 class Served:

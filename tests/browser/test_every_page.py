@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from browsing import PANEL, PHONE, Open, Served
+from browsing import PANEL, PHONE, Open, Served, barriers
 from playwright.async_api import expect
 
 from dashboard.pages import PAGES
@@ -27,18 +26,14 @@ async def test_no_page_has_a_barrier(
         f"{served.url}/api/v1/login", data={"name": "Tech", "password": "a long password"}
     )
     assert answer.ok
-    wrong: dict[str, Any] = {}
+    wrong: dict[str, list[str]] = {}
     for address in PLAIN:
         await page.goto(f"{served.url}{address}?lang={language}")
         await expect(page.locator("#page > *").first).to_be_visible()
         await expect(page.locator(".waiting")).to_have_count(0)
         await expect(page.locator("h1").first).to_be_attached()
         await expect(page.locator("html")).to_have_attribute("lang", language)
-        found = (await Axe().run(page)).response["violations"]
-        if found:
-            wrong[address] = [(one["id"], one["nodes"][0]["html"][:120]) for one in found]
-        over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        if await page.evaluate(over) > 0:
-            wrong.setdefault(address, []).append("scrolls sideways")
+        if found := await barriers(page):
+            wrong[address] = found
     assert not wrong
-    assert all(url.startswith((served.url, "blob:", "data:")) for url in watched.asked)
+    assert watched.elsewhere(served.url) == []

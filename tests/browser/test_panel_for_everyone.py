@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from browsing import PANEL, PHONE, Open, Served, Watched, keep_picture, sign_in
+from browsing import PANEL, PHONE, Open, Served, Watched, barriers, keep_picture, sign_in
 from panel_states import UNFIT, all_on, start_class, trouble
 from playwright.async_api import Page, expect
 
@@ -92,11 +91,7 @@ async def test_every_state_on_every_screen(
     async def seen(name: str) -> None:
         await keep_picture(page, f"{language}-{size[0]}-{look}-{name}")
         if language in {"en", "ar", "fr"}:
-            results = await Axe().run(page)
-            wrong.extend(
-                f"{name}: {one['id']}: {[node['target'] for node in one['nodes']]}"
-                for one in results.response["violations"]
-            )
+            wrong.extend(f"{name}: {one}" for one in await barriers(page))
         for width, height in (PHONE, PANEL, (1024, 600)):
             await page.set_viewport_size({"width": width, "height": height})
             found = await page.evaluate(UNFIT)
@@ -109,8 +104,7 @@ async def test_every_state_on_every_screen(
     expected = "rtl" if language == "ar" else "ltr"
     assert await page.evaluate("document.documentElement.dir") == expected
     assert await page.evaluate("document.documentElement.lang") == language
-    outside = [url for url in watched.asked if not url.startswith((served.url, "blob:", "data:"))]
-    assert not outside
+    assert watched.elsewhere(served.url) == []
 
 
 async def test_a_language_is_chosen_by_its_own_name_and_kept(panel: Watched) -> None:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from browsing import PANEL, PHONE, PIN, Open, Served, Watched, keep_picture, sign_in
+from browsing import PANEL, PHONE, PIN, Open, Served, Watched, barriers, keep_picture, sign_in
 from panel_states import UNFIT
 from playwright.async_api import Page, expect
 
@@ -140,8 +139,7 @@ async def test_the_timetable_fits_every_screen(
 
     async def seen(name: str) -> None:
         await keep_picture(page, f"{language}-timetable-{name}")
-        results = await Axe().run(page)
-        wrong.extend(f"{name}: {one['id']}" for one in results.response["violations"])
+        wrong.extend(f"{name}: {one}" for one in await barriers(page))
         for width, height in (PHONE, PANEL):
             await page.set_viewport_size({"width": width, "height": height})
             found = await page.evaluate(UNFIT)
