@@ -12,6 +12,7 @@ import { Countdown, ResultOf, Shared, Status } from "../tablet/parts";
 import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
 import { Sheet } from "../tablet/sheet";
 import { speakFirst, t } from "../tablet/texts";
+import { Qr } from "../ui/qr";
 import { OnAir } from "./onair";
 
 interface JoinCode {
@@ -35,10 +36,9 @@ async function refresh(): Promise<void> {
 function HowToJoin({ large }: { large: boolean }) {
   const { code, url, qr } = join.value ?? { code: "", url: "", qr: "" };
   if (!code) return null;
-  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(qr)}`;
   return (
     <section class={`howto ${large ? "large" : ""}`} aria-label={t("board.join")}>
-      <img src={source} alt={url} />
+      <Qr svg={qr} address={url} />
       <p>
         {large && <strong>{t("board.join")}</strong>}
         <bdi dir="ltr">{t("board.address", { address: url.split("#")[0] ?? "" })}</bdi>

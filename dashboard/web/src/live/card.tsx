@@ -9,6 +9,7 @@ import { ask, link as room } from "../room/store";
 import { follow, shared } from "../share/state";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
+import { Qr } from "../ui/qr";
 
 const VISIBILITIES = ["nobody", "course", "campus", "public"] as const;
 const ASK_MS = 3000;
@@ -100,11 +101,10 @@ function Watching({ told }: { told: OnAir }) {
 
 function LinkShown(props: { found: LinkView; who: string; close: () => void }) {
   const address = new URL(props.found.path, location.href).href;
-  const source = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(props.found.qr)}`;
   return (
     <Dialog title={t("air.link")} close={props.close} class="air-dialog">
       <p>{t("air.link.text", { who: props.who })}</p>
-      {props.found.qr && <img src={source} alt={address} />}
+      {props.found.qr && <Qr svg={props.found.qr} address={address} />}
       <p>
         <bdi dir="ltr">{address}</bdi>
       </p>

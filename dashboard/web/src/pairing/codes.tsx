@@ -3,6 +3,7 @@
 import { clock } from "../i18n";
 import { me } from "../room/store";
 import { Button } from "../ui/button";
+import { Qr } from "../ui/qr";
 import { cancel, codes, type Code } from "./room";
 import { t, type Key } from "./texts";
 
@@ -40,10 +41,9 @@ function Card({ code }: { code: Code }) {
   const [first] = code.names;
   const single = code.names.length === 1;
   const zone = me.value?.timezone ?? "UTC";
-  const picture = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(code.qr)}`;
   return (
     <li class="code">
-      <img src={picture} alt={code.url} />
+      <Qr svg={code.qr} address={code.url} />
       <div class="code-words">
         <h3>
           <bdi>{single ? first : t("codes.set", { n: code.names.length })}</bdi>
