@@ -280,6 +280,8 @@ class Driver:
         attempts = 1 if power.silent() else attempts_of(request.command, self.profile.timing)
         if request.command.name == "power" and request.value is True and power.target is not True:
             await wake_device(self.spec.options)
+        if request.action == "set":
+            self._knowledge.moves(request)
         for attempt in range(attempts):
             try:
                 meaning = await self._exchange(item)

@@ -14,6 +14,8 @@ from firmware_profiles.schema import Profile
 log = logging.getLogger(__name__)
 
 MISSES_OFFLINE, MISSES_RECONNECT = 3, 4
+PRESET = "preset"
+MOVES = ("pan_tilt", "zoom", "home", "position", "zoom_position", "preset_recall")
 
 
 class Knowledge:
@@ -104,6 +106,8 @@ class Knowledge:
 
     def _set_health(self, health: Health, detail: str) -> None:
         self._state.health, self._state.detail = health, detail
+        if health is Health.OFFLINE:
+            self._state.values.pop(PRESET, None)
         self.show()
 
     # --- values --------------------------------------------------------------------------------
@@ -152,6 +156,12 @@ class Knowledge:
         """What was asked for and isn't confirmed."""
         return self._state.desired.get(state)
 
+    def moves(self, request: Request) -> None:
+        """This goes to the device now; a camera that is moved stands at no preset any longer."""
+        stop = request.command.spec.stop
+        if request.command.name in MOVES and (stop is None or request.value != stop):
+            self._state.values.pop(PRESET, None)
+
     def undesire(self, request: Request) -> None:
         """Confirmed, refused or given up; a newer wish stays."""
         if self._state.desired.get(request.state) == request.value:
@@ -161,7 +171,10 @@ class Knowledge:
         """Let `change` act on the power and tell when it came to rest by it."""
         before = self.power.state
         change()
-        if self.power.state is not before and not self.power.changing:
+        if self.power.state is before:
+            return
+        self._state.values.pop(PRESET, None)
+        if not self.power.changing:
             self._on_settled()
 
     # --- showing -------------------------------------------------------------------------------

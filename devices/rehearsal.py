@@ -154,7 +154,7 @@ async def _problems(profile: Profile) -> AsyncIterator[str]:
                 for value in samples(command):
                     if problem := await _try(rig, command, value):
                         yield f"{profile.name}: {problem}"
-            if command.getter is not None and command.state in (None, command.name):
+            if command.getter is not None and command.spec.state in ("", command.name):
                 try:
                     await rig.until(
                         lambda s, c=command: c.name == "power" or c.state in s.values,  # type: ignore[misc]

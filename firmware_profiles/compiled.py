@@ -21,6 +21,9 @@ CAPABILITIES = {
     "preset_clear": "preset",
     "screen": "travel",
 }
+STATES = {
+    "preset_recall": "preset"
+}  # what is known afterwards, where it isn't called as the command
 
 
 class ProfileProblem(ValueError):  # noqa: N818 - reads as what it says
@@ -176,7 +179,7 @@ def _command(profile: Profile, name: str, spec: Command) -> CompiledCommand:
         spec=spec,
         kind=kind,
         capability=spec.capability or CAPABILITIES.get(name, name.split("_", maxsplit=1)[0]),
-        state=spec.state or name,
+        state=spec.state or STATES.get(name, name),
         setter=setter[0] if setter else None,
         getter=getter[0] if getter else None,
         reports=reports,

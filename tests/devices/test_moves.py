@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from devices.model import Power
 from devices.rehearsal import Rehearsal, quick
 from firmware_profiles.catalog import Catalog
 from firmware_profiles.schema import Profile
@@ -69,7 +70,51 @@ async def test_a_link_that_is_cut_while_it_moves(name: str) -> None:
 async def _stands(rig: Rehearsal, why: str) -> None:
     one_stop = rig.driver.profile.name == "pelco/d"  # its stop is the same frame for all axes
     moving = ("pan_tilt",) if one_stop else ("pan_tilt", "zoom")
-    async with asyncio.timeout(60):
-        while any(rig.device.values.get(axis, "stop") != "stop" for axis in moving):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    assert why
+    try:
+        async with asyncio.timeout(60):
+            while any(rig.device.values.get(axis, "stop") != "stop" for axis in moving):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"{why}: it still moves: {rig.device.values}") from None
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+async def test_a_camera_stands_at_its_preset_until_it_is_moved(name: str) -> None:
+    async with Rehearsal(_profile(name, 3600.0)) as rig:
+        if "power" in rig.driver.codec.commands:
+            await rig.switched_on()
+        commands = rig.driver.codec.commands
+        moves = [("pan_tilt", "left"), ("zoom", "tele"), ("home", None), ("position", "0")]
+        for command, value in moves:
+            if command not in commands:
+                continue
+            for number in (2, 3):
+                assert (await rig.driver.send("preset_recall", number)).outcome == "confirmed"
+                assert rig.driver.state().values["preset"] == number
+            await rig.driver.send("pan_tilt", "stop")
+            assert rig.driver.state().values["preset"] == 3
+            assert (await rig.driver.send(command, value)).outcome == "confirmed"
+            assert "preset" not in rig.driver.state().values
+
+
+async def test_a_preset_that_is_not_answered_is_not_taken_for_reached() -> None:
+    async with Rehearsal(_profile("visca/raw", 3600.0)) as rig:
+        await rig.switched_on()
+        await rig.driver.send("preset_recall", 2)
+        rig.device.faults._periods["silent"] = 1
+        result = await rig.driver.send("preset_recall", 3, timeout=1)
+        assert result.outcome == "queued"
+        assert "preset" not in rig.driver.state().values
+        rig.device.faults.clear()
+        await rig.until(lambda s: s.values.get("preset") == 3)
+
+
+async def test_a_camera_that_was_off_stands_at_no_preset() -> None:
+    async with Rehearsal(_profile("visca/raw", 3600.0)) as rig:
+        await rig.switched_on()
+        await rig.driver.send("preset_recall", 2)
+        await rig.driver.send("power", False)
+        await rig.until(lambda s: s.power is Power.OFF)
+        assert "preset" not in rig.driver.state().values
+        await rig.switched_on()
+        assert "preset" not in rig.driver.state().values
