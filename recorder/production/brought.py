@@ -7,32 +7,30 @@ turns its pages at other times, and is read as before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from recorder.production.readings import Reading
 from recorder.production.timeline import timeline
 from recorder.recording import Recording
-
-if TYPE_CHECKING:
-    from recorder.production.slides import Slide
+from recorder.spans import Span
 
 BEFORE_S = 2.0
 AFTER_S = 3.0
 
 
-def texts(recording: Recording, slides: Sequence[Slide]) -> Mapping[int, dict[str, str]]:
-    """Title and text by the number of the slide that a page turn began."""
+def texts(recording: Recording, slides: Sequence[Span]) -> list[Reading | None]:
+    """What the page turn that began each slide says of it; `slides` are lecture seconds."""
     line = timeline(recording)
     turns = [
         (line.lecture(marker.t), marker.data)
         for marker in recording.markers()
         if marker.kind == "page" and line.keeps(marker.t)
     ]
-    found = {}
-    for slide in slides:
-        last = min(slide.time + AFTER_S, slide.end)
-        near = [turn for turn in turns if slide.time - BEFORE_S <= turn[0] < last]
-        _, said = min(near, key=lambda turn: abs(turn[0] - slide.time), default=(0.0, {}))
-        if said.get("text"):
-            found[slide.number] = {"title": str(said.get("title") or ""), "text": str(said["text"])}
+    found: list[Reading | None] = []
+    for begin, end in slides:
+        last = min(begin + AFTER_S, end)
+        near = [turn for turn in turns if begin - BEFORE_S <= turn[0] < last]
+        _, said = min(near, key=lambda turn: abs(turn[0] - begin), default=(0.0, {}))
+        known = {"title": str(said.get("title") or ""), "text": str(said.get("text") or "")}
+        found.append(known if known["text"] else None)
     return found

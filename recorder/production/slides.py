@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from recorder.engines.chapters import Chapter
 from recorder.engines.pages import PageTurns
 from recorder.engines.picture import VideoTrack, planes_of
 from recorder.production import brought, text
-from recorder.production.readings import Readings, content
+from recorder.production.readings import Reading, Readings, content
 from recorder.production.replay import replay
 from recorder.production.timeline import Timeline, marks, timeline
 from recorder.production.work import Inline, Job, Result, Workers
@@ -175,16 +175,16 @@ def read(
 
     Slides of a deck that was brought to class have their text already.
     """
-    said = brought.texts(recording, slides)
-    named = [_named(slide, said.get(slide.number)) for slide in slides]
+    said = brought.texts(recording, [(slide.time, slide.end) for slide in slides])
+    named = [_named(slide, told) for slide, told in zip(slides, said, strict=True)]
     readers = [reader.name for reader in text.readers(languages)]
     if not readers:
-        return named, [] if len(said) == len(named) else [text.NOTICE]
+        return named, [] if all(said) else [text.NOTICE]
     readings = Readings(recording, languages, readers)
     bytes_of = {
         slide.picture: content(recording.products / slide.picture)
-        for slide in slides
-        if slide.picture and slide.number not in said
+        for slide, own in zip(slides, said, strict=True)
+        if slide.picture and own is None
     }
     told = {name: one for name, jpeg in bytes_of.items() if (one := readings.known(jpeg))}
     shown = [name for name in bytes_of if name not in told]
@@ -200,7 +200,7 @@ def read(
     return [_named(slide, told.get(slide.picture or "")) for slide in named], notices
 
 
-def _named(slide: Slide, reading: Mapping[str, str] | None) -> Slide:
+def _named(slide: Slide, reading: Reading | None) -> Slide:
     return replace(slide, title=reading["title"], text=reading["text"]) if reading else slide
 
 
