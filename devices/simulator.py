@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from devices.clock import Clock
@@ -111,6 +112,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     where.add_argument("--port", type=int, metavar="N", help="TCP or UDP port; 0: any free one")
     where.add_argument("--mqtt", metavar="HOST:PORT", help="an MQTT broker")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument(
+        "--path", action="append", default=[], type=Path, help="a folder of the site's own profiles"
+    )
     parser.add_argument("--udp", action="store_true", help="UDP where the profile has both")
     parser.add_argument("--option", action="append", default=[], metavar="K=V")
     parser.add_argument(
@@ -135,7 +139,7 @@ def _build(arguments: argparse.Namespace) -> Port:
         if not equals:
             raise UsageError(f"--option {pair!r}: write name=value")
         options[name] = resolve(value) if value.startswith(("env:", "file:")) else value
-    profile = Catalog().get(arguments.profile)
+    profile = Catalog(arguments.path).get(arguments.profile)
     device = make_device(profile, options, arguments.fault, arguments.time_scale)
     for pair in arguments.state:
         name, _, value = pair.partition("=")

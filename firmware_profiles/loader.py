@@ -136,6 +136,8 @@ def _remedy(error: dict[str, Any], path: tuple[str, ...]) -> str:
         return f"Did you mean {near[0]!r}? Otherwise remove {key!r}" if near else f"Remove {key!r}"
     if kind in ("literal_error", "enum"):
         return f"Use {error.get('ctx', {}).get('expected', 'an allowed value')}"
+    if kind == "model_type" and error["input"] is False:
+        return f"What this profile extends has no {key}: remove the line"
     return f"Correct {key or 'the file'}"
 
 

@@ -12,6 +12,7 @@ import typer
 
 from classroomd.client import ClientError, RoomClient
 from classroomd.commands import config as config_command
+from classroomd.commands.profiles import Sites
 from classroomd.output import USAGE, fail, out, show_json, show_table
 from classroomd.places import PlaceError, RoomLock
 from controller.config import RoomConfig
@@ -161,6 +162,7 @@ def simulate(
     option: Annotated[list[str] | None, typer.Option(help="K=V, an option of the profile.")] = None,
     time_scale: Annotated[float, typer.Option(help="How fast the device's clock runs.")] = 1.0,
     udp: Annotated[bool, typer.Option("--udp", help="UDP where the profile has both.")] = False,
+    path: Sites = None,
     as_json: Json = False,
 ) -> None:
     """Be a device: answer at the other end of its wire as the profile says, until interrupted."""
@@ -169,5 +171,6 @@ def simulate(
         command += [name, str(value)] if value is not None else []
     command += [word for one in fault or [] for word in ("--fault", one)]
     command += [word for one in option or [] for word in ("--option", one)]
+    command += [word for one in path or [] for word in ("--path", str(one))]
     command += ["--time-scale", str(time_scale), *(["--udp"] if udp else [])]
     os.execv(sys.executable, command)  # noqa: S606 - becomes the simulator, signals and all

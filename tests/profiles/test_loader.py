@@ -115,6 +115,14 @@ status = "unverified"
     assert child.commands["input"].cmd == "14"
 
 
+def test_what_is_not_there_cannot_be_taken_away(tmp_path: Path) -> None:
+    text = 'extends = "samsung/mdc"\ntitle = "T"\nvendor = "V"\nkind = "display"\n'
+    with pytest.raises(
+        ProfileError, match=r"test.toml:6: commands.lamp: .* has no lamp: remove the line"
+    ):
+        _load(tmp_path, text + "[commands]\nlamp = false\n")
+
+
 def test_extending_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"test.toml:1: extends: no profile 'samsung/mcd'"):
         _load(tmp_path, 'extends = "samsung/mcd"\n' + GOOD)
