@@ -7,33 +7,17 @@ when it is started again, so it may be ended at any time.
 from __future__ import annotations
 
 import argparse
-import ctypes
-import fcntl
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 
-from recorder.production import steps
+from recorder.production import process, steps
 from recorder.production.settings import Settings
 from recorder.production.workforce import ENGINES
 from recorder.recording import Recording, RecordingError
-
-_NICE = 15
-LOCK = ".production.lock"
-_SET_PDEATHSIG = 1
-
-
-def end_with(owner: int) -> None:
-    """This process is to end when its parent `owner` does, however that ends."""
-    ctypes.CDLL(None).prctl(_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != owner:
-        sys.exit(1)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -50,8 +34,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def main() -> int:
     """0 when every step is done or up to date, 1 when one failed, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(prog="python -m recorder.production", description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = process.arguments("python -m recorder.production", __doc__)
     parser.add_argument("--only", choices=steps.NAMES, help="one step")
     parser.add_argument("--language", action="append", default=[], help="a language of the room")
     parser.add_argument("--captions", type=Path, help="the folder of the speech model")
@@ -60,15 +43,8 @@ def main() -> int:
     parser.add_argument(
         "--engine", choices=ENGINES, default="local", help="whose workers render, read and caption"
     )
-    parser.add_argument("--settings", action="store_true", help="all settings, as JSON on stdin")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    parser.add_argument("--nice", type=int, default=_NICE, help="0 to 19")
-    parser.add_argument("--owner", type=int, help="the process with which this one ends")
     options = parser.parse_args()
-    if options.owner is not None:
-        end_with(options.owner)
-    os.nice(options.nice)
-    cv2.setNumThreads(1)
+    process.begin(options)
 
     def say(event: str, text: str, **data: Any) -> None:
         line = json.dumps({"event": event, **data}) if options.json else text
@@ -77,19 +53,12 @@ def main() -> int:
 
     try:
         recording = Recording.open(options.folder)
-        with (recording.folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            settings = _settings(options)
-            results = steps.run(
-                recording,
-                options.only,
-                lambda step, done, total: say("progress", "", step=step, done=done, total=total),
-                settings,
-            )
-    except BlockingIOError:
-        say("error", f"{options.folder}: production is at work here already",
-            detail="production is at work on this recording already")  # fmt: skip
-        return 1
+        results = steps.run(
+            recording,
+            options.only,
+            lambda step, done, total: say("progress", "", step=step, done=done, total=total),
+            _settings(options),
+        )
     except (RecordingError, OSError, ValueError, av.error.FFmpegError) as error:
         say("error", str(error), detail=str(error))
         return 1

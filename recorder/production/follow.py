@@ -7,23 +7,19 @@ What it has understood stands in `live/` (docs/recording-format.md) and is taken
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import av
 import cv2
 import numpy as np
 
-from recorder.production import text
-from recorder.production.__main__ import LOCK, end_with
+from recorder.production import process, text
 from recorder.production.captions import Captioner
 from recorder.production.listener import CaptionError
 from recorder.production.readings import Readings
@@ -249,17 +245,10 @@ def follow(
 
 def main() -> int:
     """0 when the class is over, 1 when it cannot be followed."""
-    parser = argparse.ArgumentParser(prog="python -m recorder.production.follow")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--settings", action="store_true", help="all settings, as JSON on stdin")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line (always so)")
-    parser.add_argument("--nice", type=int, default=19)
-    parser.add_argument("--owner", type=int, help="the process with which this one ends")
-    options = parser.parse_args()
-    if options.owner is not None:
-        end_with(options.owner)
-    os.nice(options.nice)
-    cv2.setNumThreads(1)
+    options = process.arguments(
+        "python -m recorder.production.follow", __doc__, nice=19
+    ).parse_args()
+    process.begin(options)
 
     def say(event: str, **data: Any) -> None:
         print(json.dumps({"event": event, **data}), flush=True)
@@ -267,12 +256,8 @@ def main() -> int:
     try:
         settings = Settings.read(json.load(sys.stdin)) if options.settings else Settings()
         recording = Recording.open(options.folder)
-        with (recording.folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with process.alone(recording):
             follow(recording, settings, say)
-    except BlockingIOError:
-        say("error", detail="production is at work on this recording already")
-        return 1
     except (RecordingError, OSError, ValueError, av.error.FFmpegError) as error:
         say("error", detail=str(error))
         return 1

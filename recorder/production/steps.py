@@ -22,6 +22,7 @@ from recorder.production import captions, drafts, mix, slides
 from recorder.production.finish import finish
 from recorder.production.master import master
 from recorder.production.package import package
+from recorder.production.process import alone
 from recorder.production.settings import Settings
 from recorder.production.timeline import timeline
 from recorder.production.work import Job
@@ -67,8 +68,9 @@ def run(
 
     A run of all steps tells where it is in the recording's `ProductionState`.
 
-    Raises RecordingError for an unknown step, for a class that is still going on, or when the
-    class left nothing; OSError and av.error.FFmpegError when a file cannot be read or written.
+    Raises RecordingError for an unknown step, for a class that is still going on, when another
+    process is at work on the recording, or when the class left nothing; OSError and
+    av.error.FFmpegError when a file cannot be read or written.
     """
     if only is not None and only not in NAMES:
         raise RecordingError(f"there is no step {only!r}; there are: {', '.join(NAMES)}")
@@ -80,10 +82,11 @@ def run(
     told = settings or Settings()
     if not told.languages and manifest.language:
         told = replace(told, languages=(manifest.language,))
-    if only is not None:
-        return list(_run(recording, [only], progress, told))
-    wanted = NAMES if told.steps is None else [step for step in NAMES if step in told.steps]
-    return _told(recording, wanted, progress, told)
+    with alone(recording):
+        if only is not None:
+            return list(_run(recording, [only], progress, told))
+        wanted = NAMES if told.steps is None else [step for step in NAMES if step in told.steps]
+        return _told(recording, wanted, progress, told)
 
 
 def _told(

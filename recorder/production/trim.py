@@ -9,8 +9,6 @@ the first cut is kept in `products/parts/uncut/`, so that all cuts can be taken 
 
 from __future__ import annotations
 
-import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -22,11 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 
 from recorder.engines.chapters import Chapter
-from recorder.production import captions, cutting, erase, package, vtt
-from recorder.production.__main__ import end_with
+from recorder.production import captions, cutting, erase, package, process, vtt
 from recorder.production.timeline import Timeline, timeline
 from recorder.products import Kind, Product, products
 from recorder.program import PARTS
@@ -37,8 +33,6 @@ US = 1_000_000
 STATE = "trim.json"
 UNCUT = "uncut"
 _NEW = "trim.new"
-_NICE = 15
-_LOCK = ".production.lock"
 _CUE_LOSS_S = 0.25  # a cue that loses more of its time to a cut goes with it
 # What follows by being moved; what of the rest is kept; everything else is made again.
 _MOVED = (Kind.LECTURE, Kind.CAPTIONS, Kind.TRANSCRIPT, Kind.CHAPTERS, Kind.SLIDES, Kind.SLIDE)
@@ -328,20 +322,12 @@ def _differ(one: Sequence[Span], other: Sequence[Span]) -> bool:
 
 def main() -> int:
     """0 when the products have the cuts, 1 when they could not be made: the manifest says why."""
-    parser = argparse.ArgumentParser(prog="python -m recorder.production.trim", description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser = process.arguments("python -m recorder.production.trim", __doc__)
     parser.add_argument("--erase", action="store_true", help="destroy what was cut out")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line (always)")
-    parser.add_argument("--settings", action="store_true", help="as JSON on standard input")
-    parser.add_argument("--nice", type=int, default=_NICE)
-    parser.add_argument("--owner", type=int, help="a process; this one ends with it")
     options = parser.parse_args()
-    if options.owner is not None:
-        end_with(options.owner)
+    process.begin(options)
     told_to = json.load(sys.stdin) if options.settings else {}
     erasing = options.erase or bool(told_to.get("erase"))
-    os.nice(options.nice)
-    cv2.setNumThreads(1)
     told = 0.0
 
     def progress(done: float, total: float) -> None:
@@ -351,8 +337,7 @@ def main() -> int:
             print(json.dumps({"event": "progress", "done": done, "total": total}), flush=True)
 
     recording = Recording.open(options.folder)
-    with (recording.folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # production that is at work is waited for
+    with process.alone(recording, wait=True):
         try:
             trim(recording, erasing=erasing, owned=options.owner is not None, progress=progress)
         except (RecordingError, OSError, av.error.FFmpegError) as error:

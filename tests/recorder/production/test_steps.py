@@ -15,7 +15,7 @@ import av
 import cv2
 import pytest
 
-from recorder.production import slides, steps, text
+from recorder.production import process, slides, steps, text
 from recorder.production.finish import finish
 from recorder.production.master import measure
 from recorder.production.measure import check, measure_av_offset
@@ -193,3 +193,12 @@ def test_the_child_tells_in_json(tmp_path: Path, build: Any) -> None:
     assert told[-2]["step"] == "caption"
     assert told[-2]["notices"]
     assert told[-1]["event"] == "finished"
+
+
+def test_one_process_at_a_time_is_at_work_on_a_recording(
+    produced: tuple[Recording, list[steps.StepResult]],
+) -> None:
+    recording, _ = produced
+    with process.alone(recording), pytest.raises(RecordingError, match="at work on it already"):
+        steps.run(recording)
+    assert {one.outcome for one in steps.run(recording)} == {"current"}
