@@ -22,6 +22,7 @@ from recorder.recording import (
     FIRST_MANIFEST,
     MARKERS,
     PRODUCTS,
+    Life,
     Recording,
     RecordingError,
     list_recordings,
@@ -30,7 +31,15 @@ from recorder.recording import (
 
 ERASED = "—"
 _TEXTS = ("captions.*.vtt", "transcript.*.txt", "chapters.vtt", "metadata.json", "slides.json",
-          "data.json", "*.draft.json")  # fmt: skip
+          "data.json", "summary.*.json", "quiz.*.json")  # fmt: skip
+# Below the recording. What was understood and read is kept in `parts`: captions and slides that
+# are made again would have the name again.
+_PLACES = (
+    (PRODUCTS, _TEXTS),
+    (f"{PRODUCTS}/parts/uncut", _TEXTS),
+    (f"{PRODUCTS}/parts", ("transcript-*.json", "texts-*.json")),
+    ("live", ("captions.*.vtt", "slides.json")),
+)
 _TIMING = re.compile(r"(?:(\d+):)?(\d\d):(\d\d)\.(\d{3}) -->")
 
 
@@ -178,8 +187,9 @@ def _recording(recording: Recording, pattern: re.Pattern[str], erase: bool) -> I
         what = f"manifest: {', '.join(sorted(fields))}"
         yield Found(where="recording", what=what, count=len(fields), recording=recording.id)
     files = [recording.folder / MARKERS, recording.folder / FIRST_MANIFEST]
-    for folder in (recording.folder / PRODUCTS, recording.folder / PRODUCTS / "parts" / "uncut"):
-        files += [path for pattern_ in _TEXTS for path in sorted(folder.glob(pattern_))]
+    # What the analysis of a class that is on has open would be written again as it was.
+    for folder, names in _PLACES[:1] if manifest["life"] == Life.RECORDING else _PLACES:
+        files += [path for name in names for path in sorted((recording.folder / folder).glob(name))]
     for path in files:
         try:
             text = path.read_text(encoding="utf-8")

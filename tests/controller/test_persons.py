@@ -10,7 +10,7 @@ from controller.journal import Journal
 from controller.persons import Persons
 from controller.state import AccessRole, Actor
 from controller.tablet_store import TabletStore
-from recorder.recording import Role, SourceSpec, create
+from recorder.recording import Life, Role, SourceSpec, create
 
 VTT = (
     "WEBVTT\n\n1\n00:00:01.000 --> 00:00:03.000\nGood morning.\n\n"
@@ -46,6 +46,16 @@ async def test_found_and_erased_everywhere(tmp_path: Path) -> None:
     recording.mark("page", 3.0, title="By Ada Byron")
     recording.mark("page", 4.0, title="Of others")
     (recording.products / "captions.en.vtt").write_text(VTT)
+    kept = {
+        "products/parts/transcript-0a.json": {"stretches": [{"cues": [[65, 68, "Ada Byron"]]}]},
+        "products/parts/texts-0a.json": {"b1": {"title": "Ada Byron", "text": "on sums"}},
+        "products/summary.en.json": {"approved": True, "summary": "Ada Byron spoke."},
+        "live/slides.json": {"slides": [{"title": "by Ada Byron"}]},
+    }
+    for name, data in kept.items():
+        (recording.folder / name).parent.mkdir(exist_ok=True)
+        (recording.folder / name).write_text(json.dumps(data))
+    recording.update(life=Life.READY)
     persons = Persons(root, state)
     found = {(one.where, one.what): one for one in persons.find("Ada  Byron")}
     assert {key: one.count for key, one in found.items()} == {
@@ -56,6 +66,7 @@ async def test_found_and_erased_everywhere(tmp_path: Path) -> None:
         ("recording", "markers.jsonl"): 1,
         ("recording", ".recording.first.json"): 1,
         ("recording", "products/captions.en.vtt"): 1,
+        **{("recording", name): 1 for name in kept},
     }
     assert found["recording", "products/captions.en.vtt"].at_s == [65.5]
     assert persons.find("Nobody Else") == []
