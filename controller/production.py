@@ -181,11 +181,6 @@ class Production:
         self._worker = worker
         self._room.told(folder)
 
-    def _told(self) -> dict[str, Any]:
-        model = self._settings.captions
-        languages = self._settings.languages or self._config.room.languages
-        return {"languages": list(languages), "model": str(model) if model else None}
-
     async def _over(self, worker: Worker) -> None:
         folder = worker.folder
         state = await asyncio.to_thread(production_state.load, folder) or ProductionState()
