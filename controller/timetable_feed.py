@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import httpx
 from controller.config import SecretError, resolve_secret
 from controller.ical import Calendar, CalendarError
 from controller.settings import TimetableSection
+from recorder.recording import write_durably
 
 LARGEST = 8 << 20
 TIMEOUT_S = 30.0
@@ -167,16 +167,7 @@ class Feed:
         try:
             self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             if body is not None:
-                _replace(self._folder / "calendar.ics", body)
-            _replace(self._folder / "calendar.json", json.dumps(seen).encode())
+                write_durably(self._folder / "calendar.ics", body)
+            write_durably(self._folder / "calendar.json", json.dumps(seen).encode())
         except OSError:
             return  # the room has it in memory; the disk has its own alarm
-
-
-def _replace(path: Path, body: bytes) -> None:
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(body)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
