@@ -14,11 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from devices.codec import UnknownCommand
+from devices.codec import Request, UnknownCommand
 from devices.discovery.recognise import NotRecognisedError, Recognised, recognise
 from devices.driver import Driver
 from devices.model import CommandResult, DeviceSpec, DeviceState, Health, Value
 from devices.traffic import TrafficLog
+from devices.waiting import DESIRED_S, keepable
 from firmware_profiles.catalog import Catalog
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,9 @@ class Memory:
 
 
 class AutoDevice:
-    """Recognises, then hands everything to the driver that it builds. What is asked before is kept
-    and sent then."""
+    """Recognises, then hands everything to the driver that it builds. What is asked while there is
+    none, or waits for the device when it is asked anew, is sent then: what can wait, and not
+    longer than a driver keeps it."""
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class AutoDevice:
         self._driver: Driver | None = None
         self._last: DeviceState | None = None
         self._health, self._detail = Health.CONNECTING, "asking what it is"
-        self._asked: dict[str, Value] = {}
+        self._asked: dict[str, tuple[Value, float]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -130,15 +132,19 @@ class AutoDevice:
         self, command: str, value: Value = None, *, timeout: float | None = None, wait: bool = True
     ) -> CommandResult:
         """As the driver does; before there is one, the newest value of each command is kept."""
+        asked = value, asyncio.get_running_loop().time()
         if self._driver is not None:
-            return await self._driver.send(command, value, timeout=timeout, wait=wait)
-        self._asked[command] = value
+            result = await self._driver.send(command, value, timeout=timeout, wait=wait)
+            if result.outcome == "queued":
+                self._asked[command] = asked
+            return result
+        self._asked[command] = asked
         return CommandResult(
             device=self.spec.id,
             command=command,
             value=value,
             outcome="queued",
-            detail="it isn't recognised yet; sent when it is",
+            detail="it isn't recognised yet; what can wait is sent when it is",
         )
 
     async def _live(self) -> None:
@@ -189,12 +195,22 @@ class AutoDevice:
         self._note(f"recognised as {found.profile} {who}".rstrip())
         self._driver = driver
         await driver.start()
-        asked, self._asked = self._asked, {}
-        for command, value in asked.items():
-            with suppress(UnknownCommand):
-                await driver.send(command, value, wait=False)
+        self._asked = {command: self._asked[command] for command in self._sendable(driver)}
+        for command, (value, _) in self._asked.items():
+            await driver.send(command, value, wait=False)
         self._on_state(driver.state())
         return True
+
+    def _sendable(self, driver: Driver) -> dict[str, Request]:
+        """What was asked and may still be sent, by command."""
+        since = asyncio.get_running_loop().time() - DESIRED_S
+        found = {}
+        for command, (value, at) in self._asked.items():
+            with suppress(UnknownCommand, ValueError):
+                request = driver.codec.set(command, value)
+                if at >= since and keepable(request):
+                    found[command] = request
+        return found
 
     async def _while_there(self) -> None:
         """Returns when the device has been away for long."""
@@ -210,6 +226,8 @@ class AutoDevice:
         driver, self._driver = self._driver, None
         assert driver is not None
         self._last = driver.state()
+        waiting = [c for c, request in self._sendable(driver).items() if driver.waits_for(request)]
+        self._asked = {command: self._asked[command] for command in waiting}
         await driver.stop()
         before = Recognised(driver.profile.name, driver.spec.transport)
         try:

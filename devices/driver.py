@@ -238,6 +238,11 @@ class Driver:
             self._waiting.keep(item, detail)
         return await item.done
 
+    def waits_for(self, request: Request) -> bool:
+        """Does a command like this one still wait for the device?"""
+        key = key_of(request)
+        return key in self._waiting.held or key in self._queue
+
     def _item(self, request: Request, priority: int) -> Item:
         return Item(request, priority, key_of(request), self.spec.id)
 

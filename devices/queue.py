@@ -83,6 +83,9 @@ class CommandQueue:
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, key: str) -> bool:
+        return any(item.key == key for item in self._items)
+
     def put(self, item: Item) -> None:
         """Add; an older item of the same key is told `replaced` and gives its place. A stop
         goes first and drops what moves the same thing."""

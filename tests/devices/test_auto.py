@@ -15,6 +15,7 @@ from devices.auto import AutoDevice
 from devices.discovery.recognise import NotRecognisedError, recognise
 from devices.manager import DeviceManager, SpecError
 from devices.model import DeviceSpec, Health, Power
+from devices.waiting import DESIRED_S
 from firmware_profiles.catalog import Catalog
 
 Manage = Callable[..., Awaitable[DeviceManager]]
@@ -102,6 +103,42 @@ async def test_a_port_that_says_nonsense_is_not_taken_for_a_device() -> None:
             await recognise("tcp://127.0.0.5:5000", catalog)
     finally:
         server.close()
+
+
+async def test_what_waits_outlives_being_asked_anew_but_not_its_time(
+    simulator: Any, free_port: int, tmp_path: Path, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is switched off at the wall while it is asked for, and looked for anew meanwhile."""
+    address, memory = f"tcp://127.0.0.1:{free_port}", tmp_path / "devices.json"
+    known = {"asked": address, "profile": "visca/raw", "transport": address}
+    memory.write_text(json.dumps({"thing": known}))
+    manager = DeviceManager(
+        [_spec(address)], catalog=Catalog(), on_state=lambda _: None, memory=memory
+    )
+    device = manager._drivers["thing"]
+    assert isinstance(device, AutoDevice)
+    device._away_s = 0.5
+    await manager.start()
+    try:
+        await until(manager, "thing", lambda s: s.profile == "visca/raw")
+        first = device.driver
+        for command, value in (("preset_recall", 3), ("zoom_position", 40), ("power", True)):
+            asked = await manager.send("thing", command, value, timeout=0.1)
+            assert asked.outcome == "queued"
+        await manager.send("thing", "pan_tilt", "left", timeout=0.1)
+        _, at = device._asked["zoom_position"]
+        device._asked["zoom_position"] = 40, at - DESIRED_S  # long ago
+        await until(manager, "thing", lambda _: device.driver not in (None, first))
+        assert set(device._asked) == {"preset_recall", "power"}
+        device._away_s = 60.0
+        simulator("visca/raw", "--port", str(free_port), "--time-scale", "50")
+        state = await until(manager, "thing", lambda s: s.values.get("preset") == 3, 60)
+        assert state.power is Power.ON
+        sent = [entry.text for entry in manager.traffic("thing") if entry.direction == "out"]
+        assert "preset_recall=3" in sent
+        assert not any(text.startswith(("pan_tilt", "zoom_position=")) for text in sent)
+    finally:
+        await manager.stop()
 
 
 async def test_an_exchanged_device_is_recognised_anew(
