@@ -37,6 +37,11 @@ def test_every_top_folder_says_what_lives_in_it() -> None:
     assert [str(folder) for folder in folders if not (folder / "README.md").exists()] == []
 
 
+def test_the_readme_leads_to_every_document() -> None:
+    linked = re.findall(r"\]\(docs/([^)#]+\.md)\)", (ROOT / "README.md").read_text())
+    assert sorted(linked) == sorted(path.name for path in ROOT.glob("docs/*.md"))
+
+
 def test_no_file_holds_a_registry_or_a_path_of_one_machine() -> None:
     hosts = [b"pypi" + b".org", b"pythonhosted" + b".org", b"registry.npm" + b"js.org"]
     hosts += [b'"resolved": "' + b"http", b"deb." + b"debian.org"]
