@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from devices.auto import AUTO
 from devices.model import DeviceSpec, DeviceState, Health
-
-AUTO = "auto"
 
 
 class Recognised:
