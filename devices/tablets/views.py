@@ -50,7 +50,8 @@ def public(name: str, whole: dict[str, Any], lesson: Lesson) -> dict[str, Any]:
 def summary(lesson: Lesson) -> dict[str, Any]:
     """The lesson in numbers, for the wall panel, which everybody sees: no names, no texts.
 
-    `question` is the newest one that is open, or else the newest; None before the first.
+    `question` is the newest one that is open, or else the newest; None before the first. Counts
+    that are kept off the board are kept off the panel too, until they are shown to the class.
     """
     here = lesson.presence.here()
     asked = lesson.state["questions"]
@@ -62,7 +63,8 @@ def summary(lesson: Lesson) -> dict[str, Any]:
         keys = ("id", "kind", "text", "choices", "state", "deadline")
         shown = {key: newest[key] for key in keys}
         shown["shown"] = newest["result"] is not None
-        shown["result"] = {key: value for key, value in whole.items() if key in _LIVE}
+        told = _LIVE if shown["shown"] or lesson.question(newest["id"]).live else _PUBLIC
+        shown["result"] = {key: value for key, value in whole.items() if key in told}
     return {
         "session": lesson.session,
         "present": len(here),

@@ -43,12 +43,18 @@ async def test_only_the_devices_own_address_counts(notice_port: int, until: Any)
     board.close()
 
 
-async def test_a_taken_port_is_left_to_its_owner(notice_port: int) -> None:
+async def test_a_taken_port_is_left_to_its_owner(
+    notice_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", notice_port))
         board = NoticeBoard(list, address="127.0.0.1")
         await board.start([notice_port])
         board.close()
+        assert f"UDP port {notice_port} is taken" in caplog.text
+        sock.settimeout(5)
+        sock.sendto(b"still here", sock.getsockname())
+        assert sock.recv(100) == b"still here"
 
 
 async def test_a_notice_is_a_reason_to_ask() -> None:

@@ -64,9 +64,10 @@ async def test_a_poll_from_the_panel_and_its_result_everywhere(
     assert await findings(panel) == []
 
 
-async def test_results_that_the_lecturer_keeps_back_stay_off_the_board(
-    here: Room, page: Any, until: Any
+async def test_results_that_the_lecturer_keeps_back_stay_off_board_and_panel(
+    here: Room, tablets: Any, page: Any, until: Any
 ) -> None:
+    panel = await _panel(here, tablets)
     teacher, board = await here.teacher(), await here.board()
     ada = await page("Ada")
     await until(lambda: ada.replica.ready)
@@ -79,7 +80,12 @@ async def test_results_that_the_lecturer_keeps_back_stay_off_the_board(
     await ada.say("answer", session="c1", question=question, value=1)
     await expect(board.locator(".many")).to_contain_text("1 of 1")
     await expect(board.locator(".bars")).to_have_count(0)
+    await expect(panel.locator(".class-poll")).to_contain_text("1 of 1 answered")
+    await expect(panel.locator(".class-bars")).to_have_count(0)
     await expect(teacher.locator(".bars li").nth(1)).to_contain_text("100")
+    await panel.get_by_role("button", name="Close the question").click()
+    await panel.get_by_role("button", name="Show the result").click()
+    await expect(panel.locator(".class-bars li").nth(1)).to_contain_text("1")
 
 
 async def test_groups_sheets_stand_beside_each_other_and_stay_current(
