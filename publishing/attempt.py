@@ -124,6 +124,8 @@ class Attempts:
         """What is told about it follows, where it has changed since it was told."""
         stamp = shipment.metadata.stamp
         if shipment.notes.get("words", stamp) != stamp:
+            shipment.notes["words"] = ""  # half told is told again, also what was as before
+            await shipment.save()
             await target.reword(shipment)
         shipment.notes["words"] = stamp
 

@@ -1,10 +1,15 @@
 """Canvas: the three steps of a file upload, then a module item so that students find it.
 
-Source: Canvas LMS REST API documentation (file uploads, files, courses, modules, media objects).
+Source: Canvas LMS REST API documentation (file uploads, files, courses, modules, media tracks), and
+its `Attachment`: a file that overwrites one of the same name takes over its module items, and
+`media_entry_id` is "maybe" until the player knows it. So a corrected file is renamed before it is
+overwritten, and captions are given to the player when it can take them.
 """
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote
 
@@ -25,8 +30,9 @@ from publishing.target import (
     TargetError,
     secret,
 )
-from publishing.targets.store import safe_name
+from publishing.targets.canvas_files import name_of, names_one_of, newest, srt
 
+_PLAYER_S = 3600.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -70,27 +76,32 @@ class Canvas(Target):
         await self.web.__aexit__(*exc)
 
     async def send(self, shipment: Shipment) -> None:
-        for_a_course(shipment.metadata)
         course = await self._course(shipment)
+        await self._hide(shipment, course)
         lecture = None
+        files = await self._files(shipment, course)
         for product in shipment.products:
-            there = await self._held(shipment, course, product)
-            fresh = there is None or there["id"] != shipment.note(product).get("stale")
+            note = shipment.note(product)
+            there = newest(files, shipment, product)
+            if there is not None:
+                await self._rename(shipment, product, there)
+            fresh = there is not None and there["id"] != note.get("stale")
             if there is None or there["size"] != product.size or not fresh:
                 there = await self._upload(shipment, course, product)
-                shipment.note(product).pop("stale", None)
+                note.pop("stale", None)
+                note["at"] = time.time()
             shipment.at(product, product.size)
             lecture = there if product.kind is Kind.LECTURE else lecture
         if lecture:
             await self._tracks(shipment, lecture["id"])
-        if self.options.module and lecture:
             await self._item(course, lecture, shipment.metadata.title)
 
     async def verify(self, shipment: Shipment) -> Receipt:
         course = await self._course(shipment)
+        held = await self._files(shipment, course)
         files = []
         for product in shipment.products:
-            there = await self._held(shipment, course, product)
+            there = newest(held, shipment, product)
             if there is None:
                 raise TargetError(ErrorKind.ABSENT, f"{product.name} is not in Canvas yet.")
             if there.get("upload_status", "success") == "pending":
@@ -106,6 +117,8 @@ class Canvas(Target):
                 raise TargetError(
                     ErrorKind.ABSENT, f"{product.name} in Canvas is not what was sent."
                 )
+            if product.kind is Kind.LECTURE:
+                await self._plays(shipment, there)
             shipment.at(product, product.size)
             files.append(
                 ArrivedFile(
@@ -115,17 +128,27 @@ class Canvas(Target):
                     place=f"{self.options.url}/courses/{course}/files/{there['id']}",
                 )
             )
+        await self._tidy(shipment, held)
         return Receipt(target=self.id, how=self.options.proof, files=files, place=files[0].place)
 
     async def reword(self, shipment: Shipment) -> None:
-        for_a_course(shipment.metadata)
+        course = await self._course(shipment)
+        await self._hide(shipment, course)
+        files = await self._files(shipment, course)
+        for product in shipment.products:
+            if there := newest(files, shipment, product):
+                await self._rename(shipment, product, there)
+                if product.kind is Kind.LECTURE:
+                    await self._item(course, there, shipment.metadata.title)
 
     async def withdraw(self, shipment: Shipment) -> None:
         course = await self._course(shipment)
-        for product in shipment.products:
-            if there := await self._held(shipment, course, product):
-                url = f"{self.options.url}/api/v1/files/{there['id']}"
-                await self.ask("DELETE", url, ok=(200, 404))
+        files = await self._files(shipment, course)
+        names = {product.name for product in shipment.products}
+        for file in files:
+            if names_one_of(file, shipment, names | set(shipment.notes.get("placed", ()))):
+                await self._delete(file["id"])
+        await self._delete_older(shipment)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -146,25 +169,85 @@ class Canvas(Target):
                 f"Canvas has no course {number}, or this user may not see it.",
                 "Set the course's SIS id, or enrol the token's user as a teacher.",
             )
-        return int(answer.json()["id"])
+        course = int(answer.json()["id"])
+        before = shipment.notes.get("course")
+        if before != course:
+            if before is not None:  # it was corrected: what stands in the other course goes
+                for file in await self._files(shipment, before):
+                    if names_one_of(file, shipment, shipment.notes.get("placed", ())):
+                        shipment.older.append(file["id"])
+            shipment.notes["course"] = course
+            await shipment.save()
+        return course
 
-    async def _held(
-        self, shipment: Shipment, course: int, product: Product
-    ) -> dict[str, Any] | None:
-        """The file of this name in the course; search is by substring, so names are compared."""
-        name = _name(shipment, product)
-        url: str | None = f"{self.options.url}/api/v1/courses/{course}/files"
-        params: dict[str, str] | None = {"search_term": name[:100], "per_page": "50"}
-        while url:
-            answer = await self.ask("GET", url, params=params)
-            for file in answer.json():
-                if file["display_name"] == name:
-                    return dict(file)
-            url, params = answer.links.get("next", {}).get("url"), None
-        return None
+    async def _files(self, shipment: Shipment, course: int) -> list[dict[str, Any]]:
+        """The course's files with this recording's id in their names, the newest first."""
+        wanted = re.compile(rf"\b{re.escape(shipment.metadata.recording)}\b")
+        url = f"{self.options.url}/api/v1/courses/{course}/files"
+        params = {"search_term": shipment.metadata.recording, "per_page": "50"}
+        found = [f for f in await self._list(url, params) if wanted.search(f["display_name"])]
+        return sorted(found, key=lambda file: int(file["id"]), reverse=True)
+
+    async def _list(self, url: str, params: dict[str, str]) -> list[dict[str, Any]]:
+        """All pages of a list."""
+        found: list[dict[str, Any]] = []
+        answer = await self.ask("GET", url, params=params)
+        found += answer.json()
+        while following := answer.links.get("next", {}).get("url"):
+            answer = await self.ask("GET", following)
+            found += answer.json()
+        return found
+
+    async def _rename(self, shipment: Shipment, product: Product, file: dict[str, Any]) -> None:
+        """Its name follows the words; what we hid is shown again."""
+        change: dict[str, str] = {}
+        if file["display_name"] != (name := name_of(shipment, product)):
+            change |= {"name": name, "on_duplicate": "overwrite"}
+        if hidden := file["id"] in shipment.notes.get("hidden", []):
+            change["locked"] = "false"
+        if change:
+            await self.ask("PUT", f"{self.options.url}/api/v1/files/{file['id']}", data=change)
+        if hidden:
+            shipment.notes["hidden"].remove(file["id"])
+            await shipment.save()
+
+    async def _hide(self, shipment: Shipment, course: int) -> None:
+        """Lock what became private: then only who manages the course's files can see it."""
+        try:
+            for_a_course(shipment.metadata)
+        except TargetError:
+            hidden: list[Any] = shipment.notes.setdefault("hidden", [])
+            for file in await self._files(shipment, course):
+                mine = names_one_of(file, shipment, [one.name for one in shipment.products])
+                if mine and not file.get("locked") and file["id"] not in hidden:
+                    hidden.append(file["id"])
+                    await shipment.save()
+                if file["id"] in hidden:
+                    url = f"{self.options.url}/api/v1/files/{file['id']}"
+                    await self.ask("PUT", url, data={"locked": "true"})
+            raise
+
+    async def _tidy(self, shipment: Shipment, held: list[dict[str, Any]]) -> None:
+        """Delete what is proved to be older: of another course, of another time, products gone."""
+        now = {product.name for product in shipment.products}
+        ours = now | set(shipment.notes.get("placed", ()))
+        kept = [newest(held, shipment, product) for product in shipment.products]
+        for file in held:
+            if file not in kept and names_one_of(file, shipment, ours):
+                await self._delete(file["id"])
+        await self._delete_older(shipment)
+        shipment.notes["placed"] = sorted(now)
+
+    async def _delete(self, file: int) -> None:
+        await self.ask("DELETE", f"{self.options.url}/api/v1/files/{file}", ok=(200, 404))
+
+    async def _delete_older(self, shipment: Shipment) -> None:
+        while shipment.older:
+            await self._delete(shipment.older[0])
+            del shipment.older[0]
 
     async def _upload(self, shipment: Shipment, course: int, product: Product) -> dict[str, Any]:
-        name = _name(shipment, product)
+        name = name_of(shipment, product)
         first = await self.ask(
             "POST",
             f"{self.options.url}/api/v1/courses/{course}/files",
@@ -213,6 +296,22 @@ class Canvas(Target):
             url = f"{self.options.url}/api/v1/media_attachments/{file}/media_tracks"
             await self.ask("PUT", url, json=tracks, ok=(200, 404))
 
+    async def _plays(self, shipment: Shipment, file: dict[str, Any]) -> None:
+        """Raise TargetError until the player has the captions, if it takes the file at all."""
+        wanted = {product.language for product in shipment.of(Kind.CAPTIONS)}
+        if not wanted:
+            return
+        url = f"{self.options.url}/api/v1/media_attachments/{file['id']}/media_tracks"
+        answer = await self.ask("GET", url, ok=(200, 404))
+        if answer.status_code == 200:
+            if missing := wanted - {track["locale"] for track in answer.json()}:
+                told = ", ".join(sorted(str(one) for one in missing))
+                raise TargetError(ErrorKind.ABSENT, f"Canvas's player has no captions in {told}.")
+        elif file.get("media_entry_id") == "maybe":
+            sent = shipment.note(shipment.lecture).setdefault("at", time.time())
+            if time.time() - sent < _PLAYER_S:
+                raise TargetError(ErrorKind.WAIT, "Canvas prepares the lecture for its player.")
+
     async def _digest(self, url: str) -> str:
         """SHA-256 of a file; the store behind Canvas is reached without the token."""
         headers: dict[str, str] | None = self._bearer
@@ -226,6 +325,8 @@ class Canvas(Target):
         return (await self.web.fingerprint(url, headers=headers))[1]
 
     async def _item(self, course: int, file: dict[str, Any], title: str) -> None:
+        if not self.options.module:
+            return
         base = f"{self.options.url}/api/v1/courses/{course}/modules"
         params = {"search_term": self.options.module, "per_page": "50"}
         found = [
@@ -240,8 +341,12 @@ class Canvas(Target):
                 "Create it, or correct `module`.",
             )
         items = f"{base}/{found[0]['id']}/items"
-        listed = (await self.ask("GET", items, params={"per_page": "100"})).json()
-        if not any(item.get("content_id") == file["id"] for item in listed):
+        listed = await self._list(items, {"per_page": "100"})
+        mine = [one for one in listed if one.get("content_id") == file["id"]]
+        if mine and mine[0]["title"] != title:
+            told = {"module_item[title]": title}
+            await self.ask("PUT", f"{items}/{mine[0]['id']}", data=told)
+        if not mine:
             item = {
                 "module_item[title]": title,
                 "module_item[type]": "File",
@@ -263,29 +368,3 @@ class Canvas(Target):
                 "Raise the course's quota, or delete old files.",
             )
         raise self.web.refusal(answer)
-
-
-def srt(vtt: str) -> str:
-    """WebVTT as SubRip: numbered cues, hours always, a comma before the milliseconds."""
-    cues: list[str] = []
-    for block in vtt.replace("\r\n", "\n").split("\n\n"):
-        lines = [line for line in block.split("\n") if line]
-        at = next((n for n, line in enumerate(lines[:2]) if "-->" in line), None)
-        if at is None:
-            continue
-        begin, _, end = lines[at].partition(" --> ")
-        times = [_srt_time(begin), _srt_time(end.split(" ")[0])]
-        cues.append("\n".join((str(len(cues) + 1), " --> ".join(times), *lines[at + 1 :])))
-    return "\n\n".join(cues) + "\n"
-
-
-def _srt_time(text: str) -> str:
-    return ("00:" * (text.count(":") == 1) + text.strip()).replace(".", ",")
-
-
-def _name(shipment: Shipment, product: Product) -> str:
-    """One name for each recording and product: it is how the file is found again."""
-    about = shipment.metadata
-    stem, _, suffix = product.name.partition(".")
-    kind = "" if product.kind is Kind.LECTURE else f" {stem}"
-    return safe_name(f"{about.date} {about.title} {about.recording}{kind}.{suffix}")

@@ -3,13 +3,17 @@
 What is written here was exchanged with a running Moodle 4.5.6. Three things shape it: nearly every
 error is HTTP 200, files over a limit are dropped without a word, and nothing is idempotent. So a
 body is always read before it is believed, the post is asked for what it holds, and it is looked
-for by its subject before a second one is made.
+for by the recording's id before a second one is made.
+
+A correction edits the post (mod_forum's external functions): an update that names no draft area
+leaves the files alone, and one that does makes the post hold what is in the area, no more. Files
+that have not changed are put into it by Moodle itself (`prepare_draft_area_for_post`).
 """
 
 from __future__ import annotations
 
 import html
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import quote
 
 from pydantic import Field
@@ -40,6 +44,7 @@ _FUNCTIONS = (
     "mod_forum_add_discussion",
     "mod_forum_update_discussion_post",
 )
+_KEEP = "mod_forum_prepare_draft_area_for_post"
 
 
 class MoodleOptions(Options):
@@ -109,7 +114,7 @@ class Moodle(Target):
         if limit and lecture.size > limit:
             await self._post(shipment, forum, self._link(shipment, limit), draft=None)
             return
-        draft, names = await self._draft(shipment)
+        draft, names = await self._draft(shipment, keeps=_KEEP in offered)
         await self._post(shipment, forum, moodle_post.message(shipment, names), draft=draft)
 
     def _database(self) -> Database:
@@ -125,12 +130,8 @@ class Moodle(Target):
         found = await self._find(shipment)
         if found is None:
             raise TargetError(ErrorKind.ABSENT, "Moodle has no discussion about it yet.")
-        told = await self.wire.call(
-            "mod_forum_get_discussion_posts",
-            discussionid=found["discussion"],
-            includeinlineattachments=1,
-        )
-        post = next((one for one in told["posts"] if one["id"] == found["post"]), None)
+        told = await self._posts(shipment, found)
+        post = next((one for one in told if one["id"] == found["post"]), None)
         if post is None:
             shipment.notes.pop("found", None)
             raise TargetError(ErrorKind.ABSENT, "The discussion has lost its first post.")
@@ -139,6 +140,7 @@ class Moodle(Target):
             post["message"]
         ):
             files = [ArrivedFile(name="link", place=self._review(shipment))]
+            await self._delete_older(shipment)
             return Receipt(target=self.id, how="size", files=files, place=place)
         held = {file["filename"]: file for file in post.get("messageinlinefiles", [])}
         names = shipment.notes.get("names", {})
@@ -146,6 +148,10 @@ class Moodle(Target):
         for product in shipment.products:
             file = held.get(names.get(product.name, product.name))
             files.append(await self.wire.compare(shipment, product, file))
+        expected = {names.get(product.name, product.name) for product in shipment.products}
+        if stale := sorted((set(names.values()) - expected) & held.keys()):
+            raise TargetError(ErrorKind.ABSENT, f"Moodle still has {', '.join(stale)}.")
+        await self._delete_older(shipment)
         return Receipt(
             target=self.id,
             how=self.options.proof,
@@ -156,6 +162,15 @@ class Moodle(Target):
 
     async def reword(self, shipment: Shipment) -> None:
         for_a_course(shipment.metadata)
+        if self.options.database:
+            await self._database().reword(shipment, await self._course(shipment))
+            return
+        found = await self._find(shipment)
+        if found is not None:
+            names = shipment.notes.get("names", {})
+            linked = shipment.notes.get("linked")
+            told = self._link(shipment, 0) if linked else moodle_post.message(shipment, names)
+            await self._update(shipment, found["post"], told, [])
 
     async def withdraw(self, shipment: Shipment) -> None:
         if self.options.database:
@@ -163,7 +178,8 @@ class Moodle(Target):
             return
         found = await self._find(shipment)
         if found is not None:
-            await self.wire.call("mod_forum_delete_post", postid=found["post"])
+            await self._delete(found["post"])
+        await self._delete_older(shipment)
 
     # -- what Moodle is asked -----------------------------------------------------------------
 
@@ -179,10 +195,37 @@ class Moodle(Target):
             "Create it, or correct `forum`.",
         )
 
-    async def _find(self, shipment: Shipment) -> dict[str, int] | None:
-        """The discussion about this recording: noted, or found by its subject and recording id."""
-        if found := shipment.notes.get("found"):
-            return dict(found)
+    async def _posts(self, shipment: Shipment, found: dict[str, Any]) -> list[dict[str, Any]]:
+        """The discussion's posts; one that somebody deleted is looked for anew, and then absent."""
+        try:
+            told = await self.wire.call(
+                "mod_forum_get_discussion_posts",
+                discussionid=found["discussion"],
+                includeinlineattachments=1,
+            )
+        except TargetError as error:
+            shipment.notes.pop("found", None)
+            if error.kind is ErrorKind.BLOCKED and await self._find(shipment) is None:
+                raise TargetError(ErrorKind.ABSENT, "Moodle has lost the discussion.") from error
+            raise
+        return list(told["posts"])
+
+    async def _find(self, shipment: Shipment) -> dict[str, Any] | None:
+        """The discussion about this recording: noted, or found by the recording's id in it.
+
+        One that stands elsewhere, because the course was corrected since, is older.
+        """
+        about, notes = shipment.metadata, shipment.notes
+        where = f"{self.options.course or about.course} {self.options.forum}"
+        if found := notes.get("found"):
+            if found.get("where", where) == where:
+                return dict(found)
+            shipment.older.append(found["post"])
+            for name in ("found", "forum", "draft"):
+                notes.pop(name, None)
+            for product in shipment.products:
+                shipment.note(product).pop("held", None)
+            await shipment.save()
         forum = shipment.notes.get("forum")
         if forum is None:
             forum = await self._forum(
@@ -192,7 +235,7 @@ class Moodle(Target):
                     )
                 )["id"]
             )
-        subject, page = self._subject(shipment), 0
+        page = 0
         while True:
             told = await self.wire.call(
                 "mod_forum_get_forum_discussions",
@@ -201,24 +244,33 @@ class Moodle(Target):
                 perpage=self.options.page,
             )
             for one in told["discussions"]:
-                same = html.unescape(one["subject"]) == subject
-                if same and moodle_post.mark(shipment.metadata) in one["message"]:
-                    found = {"discussion": one["discussion"], "post": one["id"]}
-                    shipment.notes["found"] = found
+                old = one["id"] in shipment.older
+                if moodle_post.is_about(about, one["message"]) and not old:
+                    found = {"discussion": one["discussion"], "post": one["id"], "where": where}
+                    notes["found"] = found
                     await shipment.save()
-                    return found
+                    return dict(found)
             if len(told["discussions"]) < self.options.page:
                 return None
             page += 1
 
     # -- what Moodle is given -----------------------------------------------------------------
 
-    async def _draft(self, shipment: Shipment) -> tuple[int, dict[str, str]]:
-        """All files in one draft area: its id, and the names that Moodle gave them."""
+    async def _draft(self, shipment: Shipment, *, keeps: bool) -> tuple[int, dict[str, str]]:
+        """All files in one draft area: its id, and the names that Moodle gave them.
+
+        `keeps`: Moodle can put into it what the post holds already and what has not changed.
+        """
         stamps = {product.name: product.stamp for product in shipment.products}
         draft = shipment.notes.get("draft")
         if draft is None or draft["stamps"] != stamps or shipment.notes.get("used"):
             draft = {"id": 0, "names": {}, "stamps": stamps}
+            if keeps and (held := self._held(shipment)) and (found := await self._find(shipment)):
+                keep = [{"filename": name, "filepath": "/"} for name in held.values()]
+                told = await self.wire.call(
+                    _KEEP, postid=found["post"], area="post", draftitemid=0, filestokeep=keep
+                )
+                draft["id"], draft["names"] = int(told["draftitemid"]), held
             shipment.notes["draft"], shipment.notes["used"] = draft, False
         for product in shipment.products:
             if product.name in draft["names"]:
@@ -231,6 +283,38 @@ class Moodle(Target):
         shipment.notes["names"] = draft["names"]
         return int(draft["id"]), dict(draft["names"])
 
+    def _held(self, shipment: Shipment) -> dict[str, str]:
+        """Products that the post was seen to hold as they are, by the names that they have there.
+
+        Whether it still does is told by the receipt.
+        """
+        names = shipment.notes.get("names", {})
+        return {
+            product.name: names[product.name]
+            for product in shipment.products
+            if shipment.note(product).get("held") and product.name in names
+        }
+
+    async def _update(
+        self, shipment: Shipment, post: int, message: str, options: list[dict[str, Any]]
+    ) -> None:
+        await self.wire.call(
+            "mod_forum_update_discussion_post",
+            postid=post,
+            subject=self._subject(shipment),
+            message=message,
+            messageformat=1,
+            options=options,
+        )
+
+    async def _delete(self, post: int) -> None:
+        await self.wire.call("mod_forum_delete_post", gone=True, postid=post)
+
+    async def _delete_older(self, shipment: Shipment) -> None:
+        while shipment.older:
+            await self._delete(shipment.older[0])
+            del shipment.older[0]
+
     async def _post(self, shipment: Shipment, forum: int, message: str, draft: int | None) -> None:
         found = await self._find(shipment)
         options = [{"name": "inlineattachmentsid", "value": draft}] if draft else []
@@ -239,14 +323,7 @@ class Moodle(Target):
         shipment.notes["linked"] = draft is None
         await shipment.save()
         if found is not None:
-            await self.wire.call(
-                "mod_forum_update_discussion_post",
-                postid=found["post"],
-                subject=self._subject(shipment),
-                message=message,
-                messageformat=1,
-                options=options,
-            )
+            await self._update(shipment, found["post"], message, options)
             return
         told = await self.wire.call(
             "mod_forum_add_discussion",

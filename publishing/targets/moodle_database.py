@@ -2,13 +2,13 @@
 
 Source: mod_data's external functions (mod_data_get_databases_by_courses, get_fields,
 search_entries, add_entry, update_entry, delete_entry). A file field holds one file and takes the
-id of a draft area as JSON; the upload limits of the course are not looked at. Adding is not
+id of a draft area as JSON; the upload limits of the course are not looked at. Fields that an update
+does not name keep what they have, but a required one must be named. Adding is not
 idempotent, so the entry is looked for by the recording's id before one is added.
 """
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 
@@ -47,14 +47,7 @@ class Database:
         """One entry with the files that its fields take. Raises TargetError."""
         database, fields = await self._fields(course)
         chosen = _chosen(shipment, fields)
-        values = [
-            {"fieldid": fields["text"][0], "value": json.dumps(_title(shipment.metadata))},
-            {
-                "fieldid": fields["textarea"][0],
-                "subfield": f"field_{fields['textarea'][0]}",
-                "value": json.dumps(moodle_post.about(shipment.metadata)),
-            },
-        ]
+        values = _words(shipment.metadata, fields)
         drafts = shipment.notes.setdefault("drafts", {})
         for product, field in chosen:
             known = drafts.get(product.name)
@@ -68,18 +61,13 @@ class Database:
         shipment.notes["used"] = True  # a damaged entry wants its files sent anew
         await shipment.save()
         if entry is not None:
-            await self._wire.call("mod_data_update_entry", entryid=entry["id"], data=values)
+            told = await self._wire.call("mod_data_update_entry", entryid=entry["id"], data=values)
+            self._accepted(told, told.get("updated"))
         else:
             told = await self._wire.call(
                 "mod_data_add_entry", databaseid=database, groupid=0, data=values
             )
-            if not told.get("newentryid"):
-                notes = [n["notification"] for n in told.get("fieldnotifications", [])]
-                raise TargetError(
-                    ErrorKind.BLOCKED,
-                    f"Moodle added no entry: {'; '.join(notes) or 'it does not say why'}.",
-                    f"Look at the fields of the database {self._name} and who may add entries.",
-                )
+            self._accepted(told, told.get("newentryid"))
         shipment.notes["used"] = False
 
     async def verify(self, shipment: Shipment, course: int) -> Receipt:
@@ -97,6 +85,7 @@ class Database:
             except TargetError:
                 shipment.notes["used"] = True
                 raise
+        await self.delete_older(shipment)
         return Receipt(
             target=self._target,
             how="hash" if self._proof == "hash" else "size",
@@ -105,11 +94,41 @@ class Database:
             reference=str(entry["id"]),
         )
 
+    async def reword(self, shipment: Shipment, course: int) -> None:
+        """The entry's words as they are now; its files stay, where Moodle lets them."""
+        database, fields = await self._fields(course)
+        entry = await self._find(shipment, database)
+        if entry is None:
+            return
+        values = _words(shipment.metadata, fields)
+        told = await self._wire.call("mod_data_update_entry", entryid=entry["id"], data=values)
+        if not told.get("updated"):
+            await self.send(shipment, course)
+
     async def withdraw(self, shipment: Shipment, course: int) -> None:
         """Delete the entry; one that is gone is no error."""
         database, _ = await self._fields(course)
         if (entry := await self._find(shipment, database)) is not None:
-            await self._wire.call("mod_data_delete_entry", entryid=entry["id"])
+            await self._delete(entry["id"])
+        await self.delete_older(shipment)
+
+    async def delete_older(self, shipment: Shipment) -> None:
+        """Delete what stood in a course that the recording no longer belongs to."""
+        while shipment.older:
+            await self._delete(shipment.older[0])
+            del shipment.older[0]
+
+    async def _delete(self, entry: int) -> None:
+        await self._wire.call("mod_data_delete_entry", gone=True, entryid=entry)
+
+    def _accepted(self, told: dict[str, Any], done: Any) -> None:
+        if not done:
+            notes = [n["notification"] for n in told.get("fieldnotifications", [])]
+            raise TargetError(
+                ErrorKind.BLOCKED,
+                f"Moodle took no entry: {'; '.join(notes) or 'it does not say why'}.",
+                f"Look at the fields of the database {self._name} and who may add entries.",
+            )
 
     async def _fields(self, course: int) -> tuple[int, dict[str, list[int]]]:
         """The database's id, and its fields by type."""
@@ -134,16 +153,34 @@ class Database:
         return found[0], fields
 
     async def _find(self, shipment: Shipment, database: int) -> dict[str, Any] | None:
-        """The entry about this recording, by its id in the text."""
+        """The entry about this recording, by its id in the text.
+
+        One that stands in another database, because the course was corrected, is older.
+        """
         mark = moodle_post.mark(shipment.metadata)
         told = await self._wire.call(
             "mod_data_search_entries", databaseid=database, search=mark, returncontents=1
         )
+        known = shipment.notes.get("entry")
+        if known and known["database"] != database:
+            shipment.older.append(known["id"])
+            del shipment.notes["entry"]
+            await shipment.save()
         for entry in told["entries"]:
-            texts = [html.unescape(one.get("content") or "") for one in entry.get("contents", [])]
-            if any(mark in text for text in texts):
+            texts = [one.get("content") or "" for one in entry.get("contents", [])]
+            if any(moodle_post.is_about(shipment.metadata, text) for text in texts):
+                shipment.notes["entry"] = {"id": entry["id"], "database": database}
                 return dict(entry)
         return None
+
+
+def _words(about: Metadata, fields: dict[str, list[int]]) -> list[dict[str, Any]]:
+    title, area = fields["text"][0], fields["textarea"][0]
+    told = json.dumps(moodle_post.about(about))
+    return [
+        {"fieldid": title, "value": json.dumps(_title(about))},
+        {"fieldid": area, "subfield": f"field_{area}", "value": told},
+    ]
 
 
 def _title(about: Metadata) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -50,3 +51,8 @@ def about(metadata: Metadata) -> str:
 def mark(metadata: Metadata) -> str:
     """Stands in the post, so that it is found again whoever changes its words."""
     return f"Recording {metadata.recording}"
+
+
+def is_about(metadata: Metadata, text: str) -> bool:
+    """Whether this text, with or without markup, stands for this very recording."""
+    return re.search(rf"{re.escape(mark(metadata))}(?!\w)", html.unescape(text)) is not None

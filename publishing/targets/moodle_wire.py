@@ -18,6 +18,7 @@ from publishing.products import Product
 from publishing.shipment import Shipment
 from publishing.target import ArrivedFile, ErrorKind, TargetError
 
+_GONE = ("invalidpostid", "invaliddiscussionid", "invalidrecord", "invalidrecordunknown")
 _TOO_LARGE = ("fileoversized", "upload_error_ini_size", "upload_error_form_size")
 
 
@@ -30,8 +31,11 @@ class Wire:
         self._token = token
         self._proof = proof
 
-    async def call(self, function: str, **parameters: Any) -> Any:
-        """One web service function; an answer with `exception` raises TargetError."""
+    async def call(self, function: str, *, gone: bool = False, **parameters: Any) -> Any:
+        """One web service function; an answer with `exception` raises TargetError.
+
+        With `gone` a thing that is not there (any more) is None instead.
+        """
         answer = await self.web.ask(
             "POST",
             f"{self.url}/webservice/rest/server.php",
@@ -40,6 +44,8 @@ class Wire:
         )
         told = _json(answer)
         if isinstance(told, dict) and "exception" in told:
+            if gone and told.get("errorcode") in _GONE:
+                return None
             raise _refusal(told)
         return told
 
@@ -98,7 +104,11 @@ class Wire:
     async def compare(
         self, shipment: Shipment, product: Product, file: Mapping[str, Any] | None
     ) -> ArrivedFile:
-        """What Moodle holds of a product, compared; TargetError (absent) when it differs."""
+        """What Moodle holds of a product, compared; TargetError (absent) when it differs.
+
+        What is as it should be is noted as `held`: it need not be sent again with the others.
+        """
+        shipment.note(product).pop("held", None)
         if file is None:
             raise TargetError(
                 ErrorKind.ABSENT,
@@ -122,6 +132,7 @@ class Wire:
                     ErrorKind.ABSENT, f"{product.name} reads back from Moodle as something else."
                 )
         shipment.at(product, size)
+        shipment.note(product)["held"] = True
         return ArrivedFile(
             name=product.name,
             size=size,

@@ -15,6 +15,7 @@ TEXT = {"content-type": "text/plain; charset=utf-8"}
 FUNCTIONS = [
     *moodle._FUNCTIONS,
     *moodle_database.FUNCTIONS,
+    moodle._KEEP,
     "core_webservice_get_site_info",
     "mod_data_delete_entry",
     "mod_forum_delete_post",
@@ -96,13 +97,15 @@ class FakeMoodle(Fake):
         return {"userid": 3, "usermaxuploadfilesize": self.site_max, "functions": functions}
 
     def core_course_get_courses_by_field(self, form: dict[str, str]) -> Any:
-        return {"courses": [self.course] if form["value"] == "math-101" else [], "warnings": []}
+        other = {"id": 8, "idnumber": "math-102", "maxbytes": 0}
+        found = [c for c in (self.course, other) if c.get("idnumber", "math-101") == form["value"]]
+        return {"courses": found, "warnings": []}
 
     def mod_forum_get_forums_by_courses(self, form: dict[str, str]) -> Any:
-        assert form["courseids[0]"] == "7"
+        first = 11 + 10 * (int(form["courseids[0]"]) - 7)
         return [
-            {"id": 11, "type": "general", "name": "Talk"},
-            {"id": 12, "type": "news", "name": "Announcements"},
+            {"id": first, "type": "general", "name": "Talk"},
+            {"id": first + 1, "type": "news", "name": "Announcements"},
         ]
 
     def mod_forum_get_forum_discussions(self, form: dict[str, str]) -> Any:
@@ -133,25 +136,39 @@ class FakeMoodle(Fake):
         self._fill(self.posts[int(form["postid"])], form)
         return {"status": True, "warnings": []}
 
+    def mod_forum_prepare_draft_area_for_post(self, form: dict[str, str]) -> Any:
+        """A new draft area with those of the post's files that are to be kept."""
+        held, draft = self.posts[int(form["postid"])]["files"], self._number()
+        assert (form["area"], form["draftitemid"]) == ("post", "0")
+        keep = {form[key] for key in form if key.endswith("[filename]")}
+        self.drafts[draft] = {name: data for name, data in held.items() if name in keep}
+        return {"draftitemid": draft, "files": [], "areaoptions": []}
+
     def mod_forum_delete_post(self, form: dict[str, str]) -> Any:
-        del self.posts[int(form["postid"])]
+        if self.posts.pop(int(form["postid"]), None) is None:
+            return error("invalidpostid")
         return {"status": True, "warnings": []}
 
     def mod_data_get_databases_by_courses(self, form: dict[str, str]) -> Any:
-        assert form["courseids[0]"] == "7"
-        return {"databases": [{"id": 31, "name": "Lectures"}], "warnings": []}
+        number = 31 + 10 * (int(form["courseids[0]"]) - 7)
+        return {"databases": [{"id": number, "name": "Lectures"}], "warnings": []}
 
     def mod_data_get_fields(self, form: dict[str, str]) -> Any:
         return {"fields": [{"id": n, "type": kind, "name": kind} for n, kind in self.fields]}
 
     def mod_data_search_entries(self, form: dict[str, str]) -> Any:
-        found = [self._entry(n) for n, e in self.entries.items() if form["search"] in e["text"]]
+        found = [
+            self._entry(n)
+            for n, e in self.entries.items()
+            if form["search"] in e["text"] and e["database"] == int(form["databaseid"])
+        ]
         assert form["returncontents"] == "1"
         return {"entries": found, "totalcount": len(found)}
 
     def mod_data_add_entry(self, form: dict[str, str]) -> Any:
         number = self._number()
-        self.entries[number] = {"title": "", "text": "", "files": {}}
+        database = int(form["databaseid"])
+        self.entries[number] = {"title": "", "text": "", "files": {}, "database": database}
         self._enter(self.entries[number], form)
         return {"newentryid": number, "generalnotifications": [], "fieldnotifications": []}
 
@@ -160,7 +177,8 @@ class FakeMoodle(Fake):
         return {"updated": True, "generalnotifications": [], "fieldnotifications": []}
 
     def mod_data_delete_entry(self, form: dict[str, str]) -> Any:
-        del self.entries[int(form["entryid"])]
+        if self.entries.pop(int(form["entryid"]), None) is None:
+            return error("invalidrecord")
         return {"status": True, "warnings": []}
 
     def _enter(self, entry: dict[str, Any], form: dict[str, str]) -> None:
@@ -191,9 +209,11 @@ class FakeMoodle(Fake):
         options = {
             form[key]: form[key.replace("name", "value")] for key in form if key.endswith("[name]")
         }
+        post["subject"], post["message"] = form["subject"], form["message"]
+        if "inlineattachmentsid" not in options and "files" in post:
+            return  # an update that names no draft area leaves the files alone
         draft = self.drafts.get(int(options.get("inlineattachmentsid", 0)), {})
         limit = self.course["maxbytes"]
-        post["subject"], post["message"] = form["subject"], form["message"]
         post["files"] = {n: d for n, d in draft.items() if not limit or len(d) <= limit}
 
 

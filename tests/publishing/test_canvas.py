@@ -1,7 +1,8 @@
 """Canvas against a strict fake.
 
 Source: Canvas LMS REST API documentation, "Uploading Files" (upload_params in their order and the
-file last, no token to the file store, the redirect followed with the token), Files, Modules.
+file last, no token to the file store, the redirect followed with the token), Files, Modules, Media
+Tracks; and of its `Attachment`: a file that overwrites another takes over its module items.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from fault_proxy import Fault
 from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
+from publishing.metadata import correct
 from publishing.target import TargetConfig
+from recorder.recording import PRODUCTS
 
 QUOTA = b'{"message": "file size exceeds quota limits"}'
 
@@ -30,7 +33,9 @@ class FakeCanvas(Fake):
         self.items: list[dict[str, Any]] = []
         self.next = 0
         self.plays = True
+        self.preparing = 0
         self.tracks: dict[str, str] = {}
+        self.tracks_of = 0
 
     async def answer(self, request: Request) -> Answer:
         if not request.whole:
@@ -47,12 +52,16 @@ class FakeCanvas(Fake):
             return Answer(401, {"errors": [{"message": "Invalid access token."}]})
         if verb == "GET /api/v1/courses/sis_course_id:math-101":
             return Answer(200, {"id": 9})
+        if verb == "GET /api/v1/courses/sis_course_id:math-102":
+            return Answer(200, {"id": 10})
         if verb.startswith("GET /api/v1/courses/sis_course_id:"):
             return Answer(404)
-        if verb == "GET /api/v1/courses/9/files":
-            return self._list(request)
-        if verb == "POST /api/v1/courses/9/files":
-            return self._begin(request.form)
+        if verb in ("GET /api/v1/courses/9/files", "GET /api/v1/courses/10/files"):
+            return self._list(request, int(request.path.split("/")[4]))
+        if verb in ("POST /api/v1/courses/9/files", "POST /api/v1/courses/10/files"):
+            return self._begin({**request.form, "course": request.path.split("/")[4]})
+        if verb.startswith("PUT /api/v1/files/"):
+            return self._change(int(request.path.split("/")[4]), request.form)
         if verb.startswith("GET /api/v1/files/") and verb.endswith("/create_success"):
             if request.headers.get("content-length") != "0":
                 return self.refuse("the redirect is followed with Content-Length: 0")
@@ -62,10 +71,15 @@ class FakeCanvas(Fake):
         if request.path.startswith("/files/"):
             number = request.path.split("/")[2]
             return Answer(302, b"", {"location": f"{self.base}/download/{number}"})
-        if (verb.startswith("PUT /api/v1/media_attachments/")) and verb.endswith("/media_tracks"):
+        if request.path.startswith("/api/v1/media_attachments/") and verb.endswith("/media_tracks"):
             number = int(request.path.split("/")[4])
-            if not self.plays or number not in self.files:
+            if self.preparing or not self.plays or number not in self.files:
+                self.preparing = max(0, self.preparing - 1)
                 return Answer(404)
+            if self.tracks_of != number:
+                self.tracks, self.tracks_of = {}, number  # a file that overwrote has none yet
+            if request.method == "GET":
+                return Answer(200, [{"id": 1, "locale": locale} for locale in self.tracks])
             self.tracks = {track["locale"]: track["content"] for track in request.json}
             return Answer(200, [])
         if verb == "GET /api/v1/courses/9/modules":
@@ -74,23 +88,38 @@ class FakeCanvas(Fake):
             return Answer(200, self.items)
         if verb == "POST /api/v1/courses/9/modules/3/items":
             form = request.form
-            self.items.append({"content_id": int(form["module_item[content_id]"]),
-                               "title": form["module_item[title]"]})  # fmt: skip
+            content = int(form["module_item[content_id]"])
+            title = form["module_item[title]"]
+            item = {"id": len(self.items) + 70, "content_id": content, "title": title}
+            self.items.append(item)
             return Answer(200, self.items[-1])
+        if verb.startswith("PUT /api/v1/courses/9/modules/3/items/"):
+            (item,) = [one for one in self.items if verb.endswith(f"/{one['id']}")]
+            item["title"] = request.form["module_item[title]"]
+            return Answer(200, item)
         return self.refuse(verb, 404)
+
+    def _change(self, number: int, form: dict[str, str]) -> Answer:
+        if number not in self.files:
+            return Answer(404)
+        file = self.files[number]
+        file["name"] = form.get("name", file["name"])
+        file["locked"] = form.get("locked", str(file["locked"])).lower() == "true"
+        return Answer(200, self._told(number))
 
     def _told(self, number: int) -> dict[str, Any]:
         file = self.files[number]
         return {"id": number, "display_name": file["name"], "size": len(file["data"]),
-                "url": f"{self.base}/files/{number}/download?verifier=x",
+                "url": f"{self.base}/files/{number}/download?verifier=x", "locked": file["locked"],
+                "media_entry_id": "maybe" if self.preparing else f"m-{number}",
                 "upload_status": "success"}  # fmt: skip
 
-    def _list(self, request: Request) -> Answer:
+    def _list(self, request: Request, course: int) -> Answer:
         """One file a page, so that the Link header must be followed; the search finds too much."""
         page = int(request.query.get("page", 1))
         if "search_term" not in request.query:
             return self.refuse("every file of the course is asked for")
-        found = list(self.files)
+        found = [number for number, file in self.files.items() if file["course"] == course]
         headers = {}
         if page < len(found):
             address = f"{self.base}{request.path}?search_term=x&page={page + 1}"
@@ -116,11 +145,15 @@ class FakeCanvas(Fake):
         if len(data) != int(form["size"]):
             return self.refuse("another size than was told")
         for number, file in list(self.files.items()):
-            if file["name"] == form["name"]:
+            if (file["name"], file["course"]) == (form["name"], int(form["course"])):
                 del self.files[number]
+                for item in self.items:
+                    if item["content_id"] == number:
+                        item["content_id"] = self.next + 1
         self.next += 1
-        self.files[self.next] = {"name": form["name"], "data": data, "folder":
-                                 form["parent_folder_path"]}  # fmt: skip
+        self.files[self.next] = {"name": form["name"], "data": data, "locked": False,
+                                 "course": int(form["course"]),
+                                 "folder": form["parent_folder_path"]}  # fmt: skip
         where = f"{self.base}/api/v1/files/{self.next}/create_success?uuid=u"
         return Answer(303, b"", {"location": where})
 
@@ -140,6 +173,10 @@ class CanvasSite(FakeSite[FakeCanvas]):
             kind = "captions.en.vtt" if file["name"].endswith(".vtt") else "lecture.mp4"
             found.setdefault(kind, []).append(file["data"])
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (name,) = [file["name"] for file in self.fake.files.values() if ".mp4" in file["name"]]
+        return name.removeprefix("2026-03-02 ").removesuffix(" rec0001.mp4"), ""
 
     async def wipe(self) -> None:
         self.fake.files, self.fake.items = {}, []
@@ -164,6 +201,68 @@ class TestCanvas(HttpTargetContract):
         site.fake.plays = False
         await self.fresh(site, folder)
         assert (await deliver(folder, site.config())).state == "verified"
+
+    async def test_the_player_gets_its_captions_when_it_is_ready(
+        self, site: CanvasSite, folder: Path
+    ) -> None:
+        site.fake.preparing = 3
+        status = await deliver(folder, site.config(), tries=1)
+        assert (status.state, status.receipt) == ("verifying", None)
+        await self.arrived_once(site, folder, await deliver(folder, site.config()))
+        assert list(site.fake.tracks) == ["en"]
+
+    async def test_a_correction_changes_what_is_there_and_nothing_doubles(
+        self, site: CanvasSite, folder: Path
+    ) -> None:
+        config = site.config(module="Recordings", products=site.products)
+        await deliver(folder, config)
+        correct(folder, title="Another title")
+        (folder / PRODUCTS / "lecture.mp4").write_bytes(b"trimmed" * 1000)
+        (folder / PRODUCTS / "captions.en.vtt").rename(folder / PRODUCTS / "captions.fr.vtt")
+        assert (await deliver(folder, config)).state == "verified"
+        names = sorted(file["name"] for file in site.fake.files.values())
+        assert names == ["2026-03-02 Another title rec0001 captions.fr.vtt",
+                         "2026-03-02 Another title rec0001.mp4"]  # fmt: skip
+        assert [item["title"] for item in site.fake.items] == ["Another title"]
+        assert [item["content_id"] in site.fake.files for item in site.fake.items] == [True]
+        assert list(site.fake.tracks) == ["fr"]
+
+    async def test_a_correction_arrives_once_through_faults(
+        self, site: CanvasSite, folder: Path
+    ) -> None:
+        config, number = site.config(module="Recordings", products=site.products), 0
+        while True:
+            await self.fresh(site, folder)
+            correct(folder, title=None)
+            await deliver(folder, config)
+            correct(folder, title="Another title")
+            (folder / PRODUCTS / "captions.en.vtt").write_text(f"WEBVTT\n\n{number}\n")
+            site.proxy.reset()
+            site.proxy.faults = {number: Fault("lost")}
+            await self.arrived_once(site, folder, await deliver(folder, config))
+            assert await site.words() == ("Another title", "")
+            assert [item["title"] for item in site.fake.items] == ["Another title"]
+            if number >= site.proxy.asked:
+                break
+            number += 1
+
+    async def test_a_corrected_course_moves_the_files(self, site: CanvasSite, folder: Path) -> None:
+        await deliver(folder, self.kept(site))
+        correct(folder, course="math-102")
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        assert {file["course"] for file in site.fake.files.values()} == {10}
+
+    async def test_what_became_private_is_locked_until_it_is_not(
+        self, site: CanvasSite, folder: Path
+    ) -> None:
+        await deliver(folder, self.kept(site))
+        correct(folder, visibility="private")
+        status = await deliver(folder, self.kept(site))
+        assert (status.state, "private" in status.detail) == ("failed", True)
+        assert [file["locked"] for file in site.fake.files.values()] == [True, True]
+        correct(folder, visibility=None)
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        assert [file["locked"] for file in site.fake.files.values()] == [False, False]
 
     async def test_a_full_platform_says_what_to_do(self, site: CanvasSite, folder: Path) -> None:
         refused = Fault("status", status=400, body=QUOTA)

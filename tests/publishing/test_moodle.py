@@ -19,7 +19,9 @@ from fault_proxy import Fault
 from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
+from publishing.metadata import correct
 from publishing.target import TargetConfig
+from recorder.recording import PRODUCTS
 
 
 class MoodleSite(FakeSite[FakeMoodle]):
@@ -40,6 +42,10 @@ class MoodleSite(FakeSite[FakeMoodle]):
             for name, data in post["files"].items():
                 found.setdefault(name, []).append(data)
         return found
+
+    async def words(self) -> tuple[str, str]:
+        (post,) = self.fake.posts.values()
+        return post["subject"].removesuffix(" (2026-03-02)"), ""
 
     async def wipe(self) -> None:
         self.fake.posts, self.fake.drafts = {}, {}
@@ -87,6 +93,73 @@ class TestMoodle(HttpTargetContract):
         worker = DeliveryWorker(folder.parent, [config])
         await worker.withdraw(folder, "lms")
         assert site.fake.entries == {}
+
+    async def test_corrections_reach_the_entry(self, site: MoodleSite, folder: Path) -> None:
+        config = site.config(database="Lectures", products=site.products)
+        await deliver(folder, config)
+        correct(folder, title="Another title", description="Corrected.")
+        site.proxy.reset()
+        assert (await deliver(folder, config)).state == "verified"
+        (entry,) = site.fake.entries.values()
+        assert entry["title"] == "Another title (2026-03-02)"
+        assert "Corrected." in entry["text"]
+        assert max(seen.body for seen in site.proxy.seen) < 10_000
+        (folder / PRODUCTS / "captions.en.vtt").write_text("WEBVTT\n")
+        correct(folder, course="math-102")
+        assert (await deliver(folder, config)).state == "verified"
+        (entry,) = site.fake.entries.values()
+        assert (entry["database"], entry["files"][24]) == (41, {"captions.en.vtt": b"WEBVTT\n"})
+
+    async def test_a_correction_edits_the_post_and_sends_only_what_changed(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        await deliver(folder, self.kept(site))
+        (before,) = site.fake.posts
+        correct(folder, title="Another title", chapters=[(5.0, "Series")])
+        (folder / PRODUCTS / "captions.en.vtt").write_text("WEBVTT\n")
+        site.proxy.reset()
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        (post,) = site.fake.posts.values()
+        assert (post["id"], post["subject"]) == (before, "Another title (2026-03-02)")
+        assert "<li>0:05 Series</li>" in post["message"]
+        assert max(seen.body for seen in site.proxy.seen) < 10_000
+        (folder / PRODUCTS / "captions.en.vtt").unlink()
+        (folder / PRODUCTS / "captions.fr.vtt").write_text("WEBVTT\n\n")
+        assert (await deliver(folder, self.kept(site))).state == "verified"
+        assert sorted(await site.holdings()) == ["captions.fr.vtt", "lecture.mp4"]
+
+    async def test_a_correction_arrives_once_through_faults(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        number = 0
+        while True:
+            await self.fresh(site, folder)
+            correct(folder, title=None)
+            await deliver(folder, self.kept(site))
+            correct(folder, title="Another title")
+            (folder / PRODUCTS / "captions.en.vtt").write_text(f"WEBVTT\n\n{number}\n")
+            site.proxy.reset()
+            site.proxy.faults = {number: Fault("lost")}
+            await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+            assert await site.words() == ("Another title", "")
+            if number >= site.proxy.asked:
+                break
+            number += 1
+
+    async def test_a_corrected_course_moves_the_post(self, site: MoodleSite, folder: Path) -> None:
+        await deliver(folder, self.kept(site))
+        correct(folder, course="math-102")
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        (post,) = site.fake.posts.values()
+        assert post["forum"] == 22
+
+    async def test_a_post_that_somebody_deleted_is_made_again(
+        self, site: MoodleSite, folder: Path
+    ) -> None:
+        await deliver(folder, self.kept(site))
+        site.fake.posts = {}
+        correct(folder, title="Another title")
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
 
     async def test_a_database_that_does_not_fit_is_told(
         self, site: MoodleSite, folder: Path
