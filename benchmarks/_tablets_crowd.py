@@ -24,6 +24,11 @@ from devices.tablets.replica import Replica
 EVERY_SOCKET = 6
 DOZE = 24
 BASE = "classroom/bench"
+PATIENCE_S = 60.0
+
+
+class LateError(Exception):
+    """Tablets were not where they should be in time; the text says how many."""
 
 
 class Client(ABC):
@@ -176,9 +181,13 @@ class Crowd:
                 began = time.monotonic()
                 client = type(old)(old.who, old.where)
                 client.replica = replica
-                async with asyncio.timeout(60):
-                    while not (replica.ready and replica.seq >= seq):  # noqa: ASYNC110
-                        await asyncio.sleep(0.002)
+                try:
+                    async with asyncio.timeout(PATIENCE_S):
+                        while not (replica.ready and replica.seq >= seq):  # noqa: ASYNC110
+                            await asyncio.sleep(0.002)
+                except TimeoutError:
+                    text = f"a tablet from standby ({how}) was not there after {PATIENCE_S:g} s"
+                    raise LateError(text) from None
                 took[how].append(1000 * (time.monotonic() - began))
                 client.task.cancel()
                 await asyncio.gather(client.task, return_exceptions=True)
@@ -189,9 +198,17 @@ class Crowd:
         await client.put({**answer, "value": 1})
 
     async def _until(self, condition: Callable[[Any], bool]) -> None:
-        async with asyncio.timeout(60):
-            while not all(map(condition, self.clients)):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not all(map(condition, self.clients)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            late = [c for c in self.clients if not condition(c)]
+            over = sum(isinstance(c, SocketClient) for c in late)
+            raise LateError(
+                f"{len(late)} of {len(self.clients)} tablets ({over} over the WebSocket) were not"
+                f" there after {PATIENCE_S:g} s; the first is at entry {late[0].replica.seq}"
+            ) from None
 
 
 async def main() -> None:
@@ -201,7 +218,11 @@ async def main() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
-        print(json.dumps(await crowd.obey(json.loads(line))), flush=True)
+        try:
+            answer = await crowd.obey(json.loads(line))
+        except LateError as error:
+            answer = {"failed": str(error)}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -82,13 +82,15 @@ async def room(folder: Path) -> None:
     reader = asyncio.StreamReader(limit=1 << 24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        print(json.dumps(await obey(json.loads(line))), flush=True)
-    server.should_exit = True
-    await task
-    await tablets.stop()
-    await link.stop()
-    await broker.stop()
+    try:
+        while line := await reader.readline():
+            print(json.dumps(await obey(json.loads(line))), flush=True)
+    finally:
+        server.should_exit = True
+        await task
+        await tablets.stop()
+        await link.stop()
+        await broker.stop()
 
 
 if __name__ == "__main__":

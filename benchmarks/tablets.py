@@ -13,6 +13,7 @@ joins late (`late_join_…`), and all back after the broker was killed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ import statistics
 import sys
 import time
 import uuid
+from collections.abc import Awaitable
 from typing import Any
 
 import aiomqtt
@@ -30,14 +32,21 @@ EVERY_S = 0.25
 MISSED = 300
 """Entries that a tablet in standby misses."""
 
+INK_EVERY_S = 0.025
+"""A lecturer's device may say 60 things a second; what is beyond is dropped by the room."""
+
+SAY_S, SAID = 5.0, 4
+FIRST = asyncio.FIRST_COMPLETED
+
 CROWDS = (40, 100, 300)
 
 
 class Other:
-    """A process that obeys JSON lines."""
+    """A process that obeys JSON lines; it answers within a time or is named as what did not."""
 
     def __init__(self, module: str) -> None:
         self._module = module
+        self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -47,40 +56,81 @@ class Other:
             limit=1 << 24,
         )
 
-    async def do(self, what: str, **fields: Any) -> Any:
+    async def do(self, what: str, *, within_s: float = 90, **fields: Any) -> Any:
+        assert self._process
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"do": what, **fields}).encode() + b"\n")
-        await self._process.stdin.drain()
-        line = await self._process.stdout.readline()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._process.stdin.drain()
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise RuntimeError(f"{self._module} did not {what} within {within_s:g} s") from None
         if not line:
             raise RuntimeError(f"{self._module} ended while asked to {what}")
-        return json.loads(line)
+        answer = json.loads(line)
+        if "failed" in answer:
+            raise RuntimeError(f"{self._module} could not {what}: {answer['failed']}")
+        return answer
 
     async def stop(self) -> None:
+        if self._process is None:
+            return
         assert self._process.stdin
         self._process.stdin.close()
-        await self._process.wait()
+        for end in (None, self._process.terminate, self._process.kill):
+            if end and self._process.returncode is None:
+                end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    await self._process.wait()
+                    return
 
 
 class Lecturer:
-    """The lecturer's tablet, over the WebSocket."""
+    """The lecturer's tablet, over the WebSocket: it hears everything, as the page does."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
+        self._waiting: dict[str, asyncio.Future[int]] = {}
+        self._listening = asyncio.create_task(self._listen())
+
+    async def _listen(self) -> None:
+        async for text in self._socket:
+            message = json.loads(text)
+            done = self._waiting.get(message.get("id", ""))
+            if done is None or done.done():
+                continue
+            if message["type"] == "saved":
+                done.set_result(message.get("seq", 0))
+            elif message["type"] == "refused":
+                done.set_exception(RuntimeError(message["message"]))
 
     async def say(self, kind: str, **fields: Any) -> tuple[int, int]:
-        """Says something; returns when it was sent and the log's number for it."""
+        """Says something; returns when it was sent and the log's number for it.
+
+        What is not acknowledged is said again under the same id, as the protocol has it.
+        """
         ident = uuid.uuid4().hex
         text = json.dumps({"type": kind, "id": ident, **fields})
+        done = self._waiting[ident] = asyncio.get_running_loop().create_future()
         sent = time.monotonic_ns()
-        await self._socket.send(text)
-        while True:
-            message = json.loads(await self._socket.recv())
-            if message["type"] == "saved" and message["id"] == ident:
-                return sent, message["seq"]
-            if message["type"] == "refused":
-                raise RuntimeError(message["message"])
+        try:
+            for _ in range(SAID):
+                await self._socket.send(text)
+                await asyncio.wait({done, self._listening}, timeout=SAY_S, return_when=FIRST)
+                if done.done():
+                    return sent, await done
+                if self._listening.done():
+                    raise RuntimeError(f"the lecturer's connection ended at a {kind}")
+        finally:
+            del self._waiting[ident]
+        raise RuntimeError(f"the room did not acknowledge a {kind} within {SAID * SAY_S:g} s")
+
+    async def stop(self) -> None:
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
 
 
 def _p(samples: list[float], share: float) -> float:
@@ -130,7 +180,8 @@ async def _standby(lecturer: Lecturer, crowd: Other) -> dict[str, float | None]:
     for number in range(MISSED):
         ink = {"page": f"p{number % 40}", "stroke": f"k{number}", "part": 0, "points": "FBSAAgQBBA"}
         _, seq = await lecturer.say("ink", **ink)
-    back = await crowd.do("wake", seq=seq)
+        await asyncio.sleep(INK_EVERY_S)
+    back = await crowd.do("wake", seq=seq, within_s=300)
     return {
         "standby_back_p50_ms": round(statistics.median(back["back"]), 1),
         "standby_back_max_ms": round(max(back["back"]), 1),
@@ -139,46 +190,75 @@ async def _standby(lecturer: Lecturer, crowd: Other) -> dict[str, float | None]:
     }
 
 
+async def _join(room: Other, crowd: Other, n: int) -> dict[str, float | None]:
+    paired = (await room.do("pair", n=n, role="student"))["paired"]
+    joined = await crowd.do("join", paired=paired, where=await room.do("where"))
+    return {f"join_{n}_ms": round(joined["ms"], 1)}
+
+
+async def _answers(
+    lecturer: Lecturer, room: Other, crowd: Other, n: int
+) -> dict[str, float | None]:
+    question = f"q{n}"
+    await lecturer.say("ask", questions=[{"id": question, "kind": "number", "text": "?"}])
+    answered = await crowd.do("answer", question=question)
+    result = await room.do("result", question=question)
+    return {
+        f"answers_{n}_ms": round(answered["ms"], 1),
+        f"answers_{n}_missing": n - result["answered"],
+    }
+
+
+async def _killed(lecturer: Lecturer, room: Other, crowd: Other) -> dict[str, float | None]:
+    os.kill((await room.do("kill"))["pid"], signal.SIGKILL)
+    began = time.monotonic()
+    _, seq = await lecturer.say("turn", page="p1")
+    await crowd.do("ready", seq=seq)
+    return {"broker_killed_all_back_s": round(time.monotonic() - began, 2)}
+
+
+async def _crowd(lecturer: Lecturer, room: Other, crowd: Other, n: int) -> dict[str, float | None]:
+    figures: dict[str, float | None] = {}
+
+    async def phase(what: str, measured: Awaitable[dict[str, float | None]]) -> None:
+        print(f"   {n} tablets: {what}", flush=True)
+        figures.update(await measured)
+
+    where = await room.do("where")
+    await phase("join", _join(room, crowd, n))
+    await phase("the bare broker", _raw(where, crowd, n))
+    await phase("page turns", _turns(lecturer, crowd, n))
+    turn, bare = figures[f"page_turn_{n}_p99_ms"], figures[f"broker_{n}_p99_ms"]
+    assert turn is not None
+    assert bare is not None
+    figures[f"page_turn_{n}_p99_ratio"] = round(turn / bare, 2)
+    await phase("answers", _answers(lecturer, room, crowd, n))
+    if n == CROWDS[-1]:
+        await phase("standby and late joiners", _standby(lecturer, crowd))
+        await phase("the broker killed", _killed(lecturer, room, crowd))
+    await crowd.do("leave")
+    return figures
+
+
 async def _measure() -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     room, crowd = Other("benchmarks._tablets_room"), Other("benchmarks._tablets_crowd")
-    await room.start()
-    await crowd.start()
-    where = await room.do("where")
-    [teacher] = (await room.do("pair", n=1, role="lecturer"))["paired"]
-    address = f"ws://127.0.0.1:{where['web']}/api/v1/tablets/socket?as=lecturer"
-    async with websockets.connect(address, max_size=None) as socket:
-        hello = {"type": "hello", "credential": teacher["credential"]}
-        await socket.send(json.dumps(hello))
-        lecturer = Lecturer(socket)
-        for n in CROWDS:
-            print(f"   {n} tablets", flush=True)
-            paired = (await room.do("pair", n=n, role="student"))["paired"]
-            joined = await crowd.do("join", paired=paired, where=where)
-            figures[f"join_{n}_ms"] = round(joined["ms"], 1)
-            figures |= await _raw(where, crowd, n)
-            figures |= await _turns(lecturer, crowd, n)
-            turn, bare = figures[f"page_turn_{n}_p99_ms"], figures[f"broker_{n}_p99_ms"]
-            assert turn is not None
-            assert bare is not None
-            figures[f"page_turn_{n}_p99_ratio"] = round(turn / bare, 2)
-            question = f"q{n}"
-            asked = [{"id": question, "kind": "number", "text": "?"}]
-            await lecturer.say("ask", questions=asked)
-            answered = await crowd.do("answer", question=question)
-            result = await room.do("result", question=question)
-            figures[f"answers_{n}_ms"] = round(answered["ms"], 1)
-            figures[f"answers_{n}_missing"] = n - result["answered"]
-            if n == CROWDS[-1]:
-                figures |= await _standby(lecturer, crowd)
-                os.kill((await room.do("kill"))["pid"], signal.SIGKILL)
-                began = time.monotonic()
-                _, seq = await lecturer.say("turn", page="p1")
-                await crowd.do("ready", seq=seq)
-                figures["broker_killed_all_back_s"] = round(time.monotonic() - began, 2)
-            await crowd.do("leave")
-    await crowd.stop()
-    await room.stop()
+    try:
+        await room.start()
+        await crowd.start()
+        where = await room.do("where")
+        [teacher] = (await room.do("pair", n=1, role="lecturer"))["paired"]
+        address = f"ws://127.0.0.1:{where['web']}/api/v1/tablets/socket?as=lecturer"
+        async with websockets.connect(address, max_size=None) as socket:
+            hello = {"type": "hello", "credential": teacher["credential"]}
+            await socket.send(json.dumps(hello))
+            lecturer = Lecturer(socket)
+            for n in CROWDS:
+                figures |= await _crowd(lecturer, room, crowd, n)
+            await lecturer.stop()
+    finally:
+        await crowd.stop()
+        await room.stop()
     return figures
 
 
