@@ -40,6 +40,10 @@ class FarEnd:
         self._session.greet()
         return [(0.0, data) for data in self._drain()]
 
+    def public(self, data: bytes) -> bool:
+        """HTTP: is this answered to anyone, whatever the device's password?"""
+        return self._session.public(data)
+
     def close(self) -> None:
         """The connection is gone."""
         if self._listener is not None and self._listener in self.device.listeners:

@@ -58,8 +58,12 @@ class FarSession:
             self._steps.pop(0)
 
     def wrap(self, frame: bytes) -> bytes:
-        """An answer as it goes over the link."""
+        """An answer, or something said unasked, as it goes over the link; empty when it doesn't."""
         return frame
+
+    def public(self, data: bytes) -> bool:
+        """HTTP: does the device answer this to anyone, whatever its password?"""
+        return False
 
 
 class FarPJLink(FarSession):
@@ -165,4 +169,5 @@ FAR_KINDS: dict[str, type[FarSession]] = {
     "ntcontrol": FarNtControl,
     "visca-ip": FarViscaIp,
     "mdc-tls": FarMdcTls,
+    "http": FarSession,
 }

@@ -55,6 +55,10 @@ def wire(profile: Profile, text: str) -> bytes:
         return topic.encode() + TOPIC_END + payload.encode()
     if profile.frame.encoding == "osc":
         return osc_datagram(text.encode())
+    if profile.transports.http is not None and profile.session_for("http").kind != "onvif":
+        words = text.split(" ", 1 if text[:3].isdigit() else 2)
+        head, content = (words[:1], words[1:]) if text[:3].isdigit() else (words[:2], words[2:])
+        return " ".join(head).encode() + TOPIC_END + "".join(content).encode()
     return text.encode("latin-1")
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from devices.transports.http import PATH_END, HttpLink
 from devices.transports.link import Link, LinkError
 from firmware_profiles.wire import Session as SessionSpec
 from firmware_profiles.wire import Step
@@ -264,10 +265,30 @@ class MdcTlsSession(Session):
             raise SessionError(f"the PIN {reason}", "set options.pin as in the display's menu")
 
 
+class HttpSession(Session):
+    """HTTP: says who we are where a password is set, and hears when that isn't believed."""
+
+    async def open(self) -> None:
+        password = str(self.options.get("password") or "")
+        if isinstance(self.link, HttpLink) and password:
+            self.link.credentials = str(self.options.get("username") or ""), password
+
+    def unwrap(self, data: bytes) -> list[bytes]:
+        if data.partition(PATH_END)[0] in (b"401", b"403"):
+            self.refused = SessionError(
+                "the device refused the user name or password",
+                "set options.password as in its web page",
+            )
+            return []
+        return [data]
+
+
 KINDS: dict[str, type[Session]] = {
     "plain": Session,
     "pjlink": PJLinkSession,
     "ntcontrol": NtControlSession,
     "visca-ip": ViscaIpSession,
     "mdc-tls": MdcTlsSession,
+    "http": HttpSession,
+    "shelly": HttpSession,
 }

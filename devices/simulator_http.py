@@ -1,28 +1,43 @@
-"""A simulated device behind HTTP: posts are its messages, everything else isn't there."""
+"""A simulated device behind HTTP, with a WebSocket where its session has one."""
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
 
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
 from devices.far_end import FarEnd
+from devices.far_shelly import WEBSOCKET
+from devices.http_door import HttpDoor
 from devices.simulated import SimulatedDevice
 from devices.simulator_ports import Port
 from devices.transports.http import LONGEST, PATH_END
-from firmware_profiles.wire import Session
-
-_TYPE = "application/soap+xml; charset=utf-8"
+from firmware_profiles.wire import HttpTransport, Session
 
 
 class HttpPort(Port):
-    """Listens on host:port; connections are kept."""
+    """Listens on host:port; connections are kept. A device with a password asks for it, except
+    where its session does that itself (ONVIF)."""
 
     def __init__(self, device: SimulatedDevice, session: Session, host: str, port: int) -> None:
         super().__init__(device)
         self._session, self._host, self._port = session, host, port
+        self._table = device.profile.transports.http or HttpTransport()
         self._server: asyncio.Server | None = None
         self._far: FarEnd | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        options = device.options
+        password = str(options.get("password") or "")
+        self._door = HttpDoor(
+            self._table.auth,
+            str(options.get("device") or "device"),
+            str(options.get("username") or "admin"),
+            password,
+        )
+        self._closed = bool(password) and session.kind != "onvif"
 
     async def start(self) -> str:
         self._server = await asyncio.start_server(self._serve, self._host, self._port)
@@ -45,29 +60,87 @@ class HttpPort(Port):
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; False when the connection is over."""
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.split("\r\n")
+        raw = await reader.readuntil(b"\r\n\r\n")
+        first, *lines = raw.decode("latin-1").split("\r\n")
         method, path, _ = first.split(" ", 2)
         headers = {
             name.strip().lower(): value.strip()
             for name, _, value in (line.partition(":") for line in lines)
         }
+        if headers.get("upgrade", "").lower() == "websocket" and self._session.kind == "shelly":
+            await self._websocket(path, raw, reader, writer)
+            return False
         size = int(headers.get("content-length", "0"))
         if not 0 <= size <= LONGEST:
             return False
         sent = await reader.readexactly(size)
-        if method != "POST":
-            await _respond(writer, 404, b"")
+        if method != "POST" and self._session.kind == "onvif":
+            await self._respond(writer, 404, b"")
             return True
         assert self._far is not None
-        for delay, data in self._far.received(path.encode() + PATH_END + sent):
+        asked = f"{method} {path}".encode() + PATH_END + sent
+        given = headers.get("authorization", "")
+        if self._closed and not (self._far.public(asked) or self._door.trusts(method, given)):
+            await self._respond(writer, 401, b"", f"WWW-Authenticate: {self._door.challenge()}")
+            return True
+        for delay, data in self._far.received(asked):
             if delay:
                 await asyncio.sleep(delay)
             status, _, body = data.partition(PATH_END)
-            await _respond(writer, int(status) if status.isdigit() else 500, body)
+            await self._respond(writer, int(status) if status.isdigit() else 500, body)
             return not self._far.closing
         await asyncio.sleep(30)  # it keeps silent, as the fault or its state wants
         return False
+
+    async def _websocket(
+        self, path: str, raw: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Text messages both ways until either side closes."""
+        protocol = ServerProtocol()
+        far = FarEnd(self.device, self._session, datagram=True)
+
+        def flush() -> None:
+            for piece in protocol.data_to_send():
+                if piece:
+                    writer.write(piece)
+
+        def tell(data: bytes) -> None:
+            if body := data.partition(PATH_END)[2]:
+                protocol.send_text(body)
+                flush()
+
+        far.open(tell)
+        data = raw
+        try:
+            while data:
+                protocol.receive_data(data)
+                for event in protocol.events_received():
+                    if isinstance(event, Request):
+                        protocol.send_response(protocol.accept(event))
+                    elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+                        asked = f"{WEBSOCKET} {path}".encode() + PATH_END + bytes(event.data)
+                        for delay, answer in far.received(asked):
+                            await asyncio.sleep(delay)
+                            tell(answer)
+                flush()
+                await writer.drain()
+                if protocol.close_expected() or far.closing:
+                    return
+                data = await reader.read(65536)
+        finally:
+            far.close()
+
+    async def _respond(
+        self, writer: asyncio.StreamWriter, status: int, body: bytes, *more: str
+    ) -> None:
+        lines = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+            f"Content-Type: {self._table.content}",
+            f"Content-Length: {len(body)}",
+            *more,
+        )
+        writer.write("\r\n".join((*lines, "", "")).encode() + body)
+        await writer.drain()
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -77,12 +150,3 @@ class HttpPort(Port):
         for writer in list(self._writers):
             writer.close()
         await asyncio.sleep(0)
-
-
-async def _respond(writer: asyncio.StreamWriter, status: int, body: bytes) -> None:
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
-    await writer.drain()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,9 +217,22 @@ def _value_maps(name: str, spec: Command) -> tuple[dict[str, ValueMap], dict[str
     return writes, reads
 
 
+def _typed(values: ValueMap) -> ValueMap:
+    """Tokens of `reads` are keys and so text in TOML; where JSON is read, they are JSON."""
+    tokens: dict[str, Scalar] = {}
+    for name, token in values.tokens.items():
+        tokens[name] = token
+        with suppress(ValueError):
+            found = json.loads(str(token))
+            tokens[name] = found if isinstance(found, bool | int | float | str) else token
+    return ValueMap(tokens, values.aliases)
+
+
 def _compile(
     profile: Profile, spec: Command | None, source: Source, maps: dict[str, ValueMap]
 ) -> Template:
+    if spec and spec.reads and isinstance(source, dict) and "text" not in source:
+        maps = {**maps, "value": _typed(maps["value"])} if "value" in maps else maps
     constants = dict(spec.fields) if spec else {}
     if spec and spec.cmd is not None:
         constants["cmd"] = spec.cmd

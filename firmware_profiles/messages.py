@@ -1,4 +1,4 @@
-"""Templates of whole messages: JSON structures, and MQTT's topic with payload."""
+"""Templates of whole messages: JSON structures, MQTT's topic with payload, HTTP's requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from firmware_profiles.fields import (
 from firmware_profiles.template import NOTHING, BytesTemplate, Template
 
 TOPIC_END = b"\x00"
-"""Stands between topic and payload in the body of an MQTT message."""
+"""Stands between topic and payload in the body of an MQTT message, and between an HTTP request's
+first line (`GET /path`) or its answer's status and the content."""
+_VERBS = ("get", "post", "put")
 
 
 class JsonTemplate(Template):
@@ -150,7 +152,8 @@ def _merge(fields: dict[str, Any], found: Mapping[str, Any]) -> bool:
 
 
 class TopicTemplate(Template):
-    """An MQTT message: a topic and a payload, carried as `topic NUL payload`."""
+    """A message of two parts, carried as `topic NUL payload`: MQTT's topic and payload, an HTTP
+    request's `GET /path` and content, or an HTTP answer's status and content."""
 
     def __init__(self, topic: BytesTemplate, payload: Template, *, retain: bool) -> None:
         self.topic, self.payload, self.retain = topic, payload, retain
@@ -177,14 +180,15 @@ def compile_template(
     *,
     ignore_case: bool = False,
 ) -> Template:
-    """The template for `source`; a table with `topic` is an MQTT message, another table JSON."""
+    """The template for `source`; a table with `topic` is an MQTT message, one with `get`, `post`,
+    `put` or `status` (or, in a text profile, only `json`) an HTTP message, another table JSON."""
     if isinstance(source, str):
         if encoding == "json":
             raise TemplateError("this profile speaks JSON: write a table, such as { on = true }")
         return BytesTemplate(source, encoding, maps, constants, ignore_case=ignore_case)
     if "topic" not in source:
         if encoding != "json":
-            raise TemplateError('a table needs frame.encoding = "json", or a topic for MQTT')
+            return _http(source, maps, constants)
         return JsonTemplate(source, maps, constants)
     unknown = set(source) - {"topic", "text", "json", "retain"}
     if unknown or ("text" in source) == ("json" in source):
@@ -196,3 +200,30 @@ def compile_template(
         payload = BytesTemplate(source["text"], "text", maps, constants, ignore_case=ignore_case)
     topic = BytesTemplate(source["topic"], "text", maps, constants)
     return TopicTemplate(topic, payload, retain=bool(source.get("retain", False)))
+
+
+def _http(
+    source: Mapping[str, Any],
+    maps: Mapping[str, ValueMap] | None,
+    constants: Mapping[str, str] | None,
+) -> Template:
+    """A request (`{ get = "/path" }`, `{ post = "/path", json = {…} }`) or an answer (`{ json }`,
+    `{ status = 404, text = "…" }`; a status that isn't named is 200)."""
+    verbs = [verb for verb in _VERBS if verb in source]
+    unknown = set(source) - {*_VERBS, "status", "text", "json"}
+    contents = sum(key in source for key in ("text", "json"))
+    if unknown or len(verbs) + ("status" in source) > 1 or contents > 1 or not source:
+        raise TemplateError(
+            "a table is an MQTT message { topic, text or json }, an HTTP request "
+            "{ get, post or put, text or json } or answer { status, text or json }; "
+            'otherwise frame.encoding = "json" is needed'
+        )
+    if not verbs and not contents:
+        raise TemplateError("an HTTP answer needs text or json")
+    head = f"{verbs[0].upper()} {source[verbs[0]]}" if verbs else str(source.get("status", 200))
+    payload: Template
+    if "json" in source:
+        payload = JsonTemplate(source["json"], maps, constants)
+    else:
+        payload = BytesTemplate(source.get("text", ""), "text", maps, constants)
+    return TopicTemplate(BytesTemplate(head, "text", maps, constants), payload, retain=False)

@@ -44,7 +44,9 @@ class Session(Table):
     closes a quiet connection after that.
     """
 
-    kind: Literal["plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol", "onvif"] = "plain"
+    kind: Literal[
+        "plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol", "onvif", "http", "shelly"
+    ] = "plain"
     connection: Literal["persistent", "per-command"] = "persistent"
     steps: list[Step] = Field(default_factory=list)
     echo: bool = False
@@ -70,10 +72,14 @@ class NetTransport(Table):
 
 
 class HttpTransport(Table):
-    """HTTP: each message is posted to `path`, unless the session knows a better one."""
+    """HTTP: a message says what it asks for (`{ get = "/path" }`), or is posted to `path`, unless
+    the session knows a better one. `content` is the type of what is sent. `auth`: how the device
+    wants name and password, where it wants them (basic ones travel in the clear)."""
 
     port: int = Field(default=80, ge=1, le=65535)
     path: str = "/"
+    content: str = "application/json"
+    auth: Literal["digest", "basic"] = "digest"
     session: Session | None = None
 
 

@@ -37,7 +37,7 @@ def classify(kind: str, name: str, txt: Mapping[str, str]) -> tuple[str, str | N
     low = name.lower()
     if kind.startswith("_shelly.") or low.startswith("shelly"):
         newer = txt.get("gen", "1") >= "2"
-        return "Shelly", "shelly/gen2" if newer else "shelly/gen1", "certain"
+        return "Shelly", "shelly/gen2-http" if newer else "shelly/gen1-http", "certain"
     maker = txt.get("manufacturer", "")
     if maker.lower().startswith("samsung"):
         return "Samsung", "samsung/mdc", "guess"
@@ -88,7 +88,7 @@ def _found(kind: str, name: str, info: AsyncServiceInfo) -> list[Found]:
     service = kind.removesuffix(".local.")
     return [
         Found(
-            transport=f"tcp://{address}:{info.port}",
+            transport=_transport(profile, address, info.port or 0),
             how="mDNS",
             name=label,
             vendor=vendor,
@@ -101,6 +101,15 @@ def _found(kind: str, name: str, info: AsyncServiceInfo) -> list[Found]:
         )
         for address in addresses[:1]
     ]
+
+
+def _transport(profile: str | None, address: str, port: int) -> str:
+    """Where the profile's protocol is spoken: the port announced is often another one's."""
+    if profile is None:
+        return f"tcp://{address}:{port}"
+    if profile.startswith("shelly/"):
+        return f"http://{address}" if port == 80 else f"http://{address}:{port}"
+    return f"onvif://{address}" if profile.startswith("onvif/") else f"tcp://{address}"
 
 
 class Announcement:

@@ -1,5 +1,5 @@
-"""HTTP to a device: each message is `path NUL body` and is posted; each answer comes back as
-`status NUL body`.
+"""HTTP to a device: each message is `GET /path NUL body`, or `/path NUL body` and is posted; each
+answer comes back as `status NUL body`.
 
 Requests go out one after another, never side by side: a stop must not overtake the move before it.
 """
@@ -12,19 +12,22 @@ from contextlib import suppress
 import httpx
 
 from devices.transports.link import Link, LinkError
+from firmware_profiles.wire import HttpTransport
 
 PATH_END = b"\x00"
 LONGEST = 1_000_000
 
 
 class HttpLink(Link):
-    """Posts to http://host:port. `credentials` (name, password) are for HTTP digest, when asked."""
+    """Asks http://host:port. `credentials` (name, password) are given as `table.auth` says."""
 
     datagram = True
 
-    def __init__(self, host: str, port: int, path: str, *, timeout: float = 5.0) -> None:
+    def __init__(
+        self, host: str, port: int, path: str, table: HttpTransport, *, timeout: float = 5.0
+    ) -> None:
         super().__init__()
-        self.host, self.port, self.path = host, port, path
+        self.host, self.port, self.path, self._table = host, port, path, table
         self.credentials: tuple[str, str] | None = None
         self._timeout = timeout
         self._client: httpx.AsyncClient | None = None
@@ -41,7 +44,7 @@ class HttpLink(Link):
             base_url=f"http://{host}:{self.port}",
             timeout=self._timeout,
             trust_env=False,
-            headers={"Content-Type": "application/soap+xml; charset=utf-8"},
+            headers={"Content-Type": self._table.content},
         )
         self._requests = asyncio.Queue()
         self.lost = None
@@ -53,13 +56,15 @@ class HttpLink(Link):
         self._requests.put_nowait(data)
 
     async def _work(self, client: httpx.AsyncClient) -> None:
-        auth: httpx.DigestAuth | None = None
+        auth: httpx.Auth | None = None
         while True:
-            path, _, body = (await self._requests.get()).partition(PATH_END)
+            head, _, body = (await self._requests.get()).partition(PATH_END)
             if auth is None and self.credentials is not None:
-                auth = httpx.DigestAuth(*self.credentials)
+                kind = httpx.BasicAuth if self._table.auth == "basic" else httpx.DigestAuth
+                auth = kind(*self.credentials)
             try:
-                answer = await _posted(client, path.decode() or self.path, body, auth)
+                verb, _, path = head.decode().rpartition(" ")
+                answer = await _asked(client, verb or "POST", path or self.path, body, auth)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 self._gone(f"{self.address} doesn't answer (check address, cable and power)")
                 return
@@ -82,11 +87,11 @@ class HttpLink(Link):
                 await client.aclose()
 
 
-async def _posted(
-    client: httpx.AsyncClient, path: str, body: bytes, auth: httpx.DigestAuth | None
+async def _asked(
+    client: httpx.AsyncClient, verb: str, path: str, body: bytes, auth: httpx.Auth | None
 ) -> bytes:
     """The answer as `status NUL body`, cut where it is longer than any sensible one."""
-    async with client.stream("POST", path, content=body, auth=auth) as answer:
+    async with client.stream(verb, path, content=body, auth=auth) as answer:
         found = b""
         async for piece in answer.aiter_bytes():
             found += piece

@@ -46,15 +46,16 @@ def parse_address(url: str, profile: Profile) -> Address:
     if not colon or scheme not in SCHEMES:
         raise TransportError(
             f"{url!r} is no transport",
-            "write serial:///dev/ttyUSB0, tcp://host[:port], udp://, osc://, onvif://, "
+            "write serial:///dev/ttyUSB0, tcp://host[:port], udp://, osc://, http://, onvif://, "
             "mqtt://topic, socket://host:port or rfc2217://host:port",
         )
     way = _WAYS.get(scheme, scheme)
     offered = profile.transports.ways()
     if way not in offered:
+        http = "onvif" if profile.session_for("http").kind == "onvif" else "http"
         raise TransportError(
-            f"{profile.name} doesn't speak {way}",
-            f"use one of {', '.join('onvif' if key == 'http' else key for key in offered)}",
+            f"{profile.name} doesn't speak {scheme}",
+            f"use one of {', '.join(http if key == 'http' else key for key in offered)}",
         )
     if way == "mqtt":
         return Address(scheme, way, "", None, unquote(rest).strip("/"), {})
@@ -107,7 +108,7 @@ def open_link(
         return TcpLink(address.host, port, timeout=profile.timing.connect_s)
     if address.way == "http":
         path = address.path if len(address.path) > 1 else table.path
-        return HttpLink(address.host, port, path, timeout=profile.timing.timeout_s)
+        return HttpLink(address.host, port, path, table, timeout=profile.timing.timeout_s)
     kind = OscLink if address.way == "osc" else UdpLink
     return kind(address.host, port, local_port=table.local_port)
 

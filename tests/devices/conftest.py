@@ -19,6 +19,8 @@ from hypothesis import settings
 from devices.clock import Clock
 from devices.manager import DeviceManager
 from devices.model import DeviceSpec, DeviceState
+from devices.simulated import SimulatedDevice
+from devices.simulator_http import HttpPort
 from devices.transports.mqtt import MqttLink
 from firmware_profiles.catalog import Catalog
 
@@ -142,3 +144,20 @@ def broker(tmp_path: Path) -> Iterator[Callable[[], tuple[int, Callable[[], None
         if process.poll() is None:
             process.terminate()
             process.wait(10)
+
+
+@pytest.fixture
+async def behind_http() -> AsyncIterator[Callable[..., Any]]:
+    """`device, address = await behind_http("shelly/gen2-http", …)`: simulated, behind real HTTP."""
+    ports: list[HttpPort] = []
+
+    async def start(name: str, **options: Any) -> tuple[SimulatedDevice, str]:
+        profile = Catalog().get(name)
+        device = SimulatedDevice(profile, options)
+        port = HttpPort(device, profile.session_for("http"), "127.0.0.1", 0)
+        ports.append(port)
+        return device, await port.start()
+
+    yield start
+    for port in ports:
+        await port.stop()

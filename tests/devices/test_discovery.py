@@ -161,7 +161,8 @@ async def test_mdns_sees_this_room_and_a_shelly() -> None:
         await room.stop()
     assert found["room-b12-test"].detail == "_classroomd._tcp"
     plus = found["shellyplus1-aabbcc"]
-    assert (plus.profile, plus.model, plus.firmware) == ("shelly/gen2", "Plus1", "1.4.4")
+    assert (plus.profile, plus.model, plus.firmware) == ("shelly/gen2-http", "Plus1", "1.4.4")
+    assert plus.transport == "http://127.0.0.1"
 
 
 async def test_a_serial_port_is_asked_and_only_asked(simulator: Any, tmp_path: Path) -> None:
