@@ -17,12 +17,11 @@ import signal
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
+from controller.broker_logins import Login, acl, has_logins, write_private
 from devices.tablets.access import no_logins
 
 _log = structlog.get_logger(__name__)
@@ -36,15 +35,6 @@ TABLETS = "tablets.json"
 
 class BrokerError(Exception):
     """The broker cannot be started; says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Login:
-    """One login. `device`: all but the room's topics; `control`: reads the room and sets it."""
-
-    name: str
-    password: str
-    kind: Literal["daemon", "device", "control"] = "device"
 
 
 class ManagedBroker:
@@ -136,7 +126,7 @@ class ManagedBroker:
             self._daemon.name: self._daemon.password,
             self.device.name: self.device.password,
         }
-        _write(self.kept / "login.json", json.dumps(kept))
+        write_private(self.kept / "login.json", json.dumps(kept))
 
     async def _passwords(self, passwd: str) -> None:
         """The hashed password file; the plain ones never stand on a command line."""
@@ -147,7 +137,7 @@ class ManagedBroker:
         if any(":" in login.name or "\n" in login.name + login.password for login in logins):
             raise BrokerError("an account's name has a colon, or its secret has several lines.")
         fresh = self.folder / "passwords.new"
-        _write(fresh, "".join(f"{login.name}:{login.password}\n" for login in logins))
+        write_private(fresh, "".join(f"{login.name}:{login.password}\n" for login in logins))
         process = await asyncio.create_subprocess_exec(
             passwd, "-U", str(fresh), stderr=asyncio.subprocess.PIPE
         )
@@ -156,10 +146,10 @@ class ManagedBroker:
             raise BrokerError(f"mosquitto_passwd failed: {said.decode(errors='replace').strip()}")
         fresh.chmod(0o600)
         fresh.replace(self.folder / "passwords")
-        _write(self.folder / "acl", _acl(logins))
-        if not _has_logins(self.kept / TABLETS):
-            _write(self.kept / TABLETS, json.dumps(no_logins()))
-        _write(self.folder / "mosquitto.conf", self._configuration())
+        write_private(self.folder / "acl", acl(logins))
+        if not has_logins(self.kept / TABLETS):
+            write_private(self.kept / TABLETS, json.dumps(no_logins()))
+        write_private(self.folder / "mosquitto.conf", self._configuration())
 
     def _configuration(self) -> str:
         user = pwd.getpwuid(os.geteuid()).pw_name
@@ -192,10 +182,11 @@ class ManagedBroker:
         )
 
     async def _launch(self, mosquitto: str) -> None:
-        _write(self.folder / "mosquitto.conf", self._configuration())
+        write_private(self.folder / "mosquitto.conf", self._configuration())
         log = os.open(self.folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
+                *_ends_with_us(),
                 mosquitto,
                 "-c",
                 str(self.folder / "mosquitto.conf"),
@@ -207,7 +198,7 @@ class ManagedBroker:
         finally:
             os.close(log)
         self.pid = self._process.pid
-        _write(self.folder / "pid", str(self.pid))
+        write_private(self.folder / "pid", str(self.pid))
         ended = asyncio.create_task(self._process.wait())
         listening = asyncio.create_task(_lets_in(self.host, self.port, self._daemon))
         done, _ = await asyncio.wait(
@@ -280,48 +271,6 @@ class ManagedBroker:
         return "it said nothing"
 
 
-def _acl(logins: Iterable[Login]) -> str:
-    """Who may use which topics. The order matters: a denial is found first."""
-    lines: list[str] = []
-    for login in logins:
-        lines.append(f"user {login.name}")
-        if login.kind == "daemon":
-            lines += ["topic readwrite #", "topic readwrite $CONTROL/#"]
-        elif login.kind == "control":
-            lines += [
-                "topic read classroom/#",
-                "topic write classroom/+/session/set",
-                "topic write classroom/+/devices/+/set",
-                "topic readwrite homeassistant/#",
-            ]
-        else:
-            lines += ["topic deny classroom/#", "topic deny homeassistant/#", "topic readwrite #"]
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read."""
-    fresh = path.with_name(f".{path.name}.new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)
-
-
-def _has_logins(file: Path) -> bool:
-    """False when there are none; a file that a power cut damaged is set aside: nothing starts
-    with it, and native tablets ask for their login again."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        if isinstance(json.loads(file.read_text("utf-8"))["clients"], list):
-            return True
-    if not file.exists():
-        return False
-    _log.error("tablet_logins_damaged", file=str(file))
-    file.replace(file.with_name(f"{file.name}.damaged"))
-    return False
-
-
 def _program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
@@ -330,6 +279,15 @@ def _program(name: str) -> str:
             ' broker with [mqtt] mode = "external".'
         )
     return found
+
+
+def _ends_with_us() -> list[str]:
+    """What a command begins with that is to end when this process does, however that ends.
+
+    A broker without its daemon would tell devices and tablets that the room is there.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 def _plugin() -> Path | None:

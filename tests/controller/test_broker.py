@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -93,6 +94,28 @@ async def test_next_daemon_ends_the_old_broker_and_keeps_address_and_logins(
         await until(lambda: not Path(f"/proc/{left}/fd").exists() or module._ended(left))
     finally:
         await second.stop()
+
+
+async def test_it_ends_with_a_daemon_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, sys, pathlib\n"
+        "from controller.broker import ManagedBroker\n"
+        "async def main():\n"
+        "    broker = ManagedBroker(pathlib.Path(sys.argv[1]))\n"
+        "    await broker.start()\n"
+        "    print(broker.pid, flush=True)\n"
+        "    await asyncio.Event().wait()\n"
+        "asyncio.run(main())\n"
+    )
+    daemon = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, str(tmp_path)), stdout=asyncio.subprocess.PIPE
+    )
+    assert daemon.stdout
+    left = int(await asyncio.wait_for(daemon.stdout.readline(), 30))
+    assert not module._ended(left)
+    daemon.kill()
+    await daemon.wait()
+    await until(lambda: module._ended(left))
 
 
 async def test_secrets_are_for_the_owner_alone(broker: ManagedBroker) -> None:
