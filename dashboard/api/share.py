@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
@@ -22,6 +23,7 @@ router = APIRouter(prefix="/share", tags=["share"])
 
 MAX_SDP = 100_000
 SDP = "application/sdp"
+REPEAT_S = 20.0
 BOARD = "board-"
 _STATUS = {"not_chosen": 403, "not_there": 404, "nothing_shown": 409, "too_many": 429}
 
@@ -177,20 +179,22 @@ async def shared(room: Room, person: Someone) -> ShareView:
 
 @router.websocket("/events")
 async def events(socket: WebSocket, room: Room, person: Someone, asks: bool = False) -> None:
-    """The same at once and after each change, for as long as it is listened to.
+    """The same at once, after each change, and every 20 s, for as long as it is listened to.
 
-    With `asks` a tablet says that it would like to share.
+    With `asks` a tablet says that it would like to share. Closed with 4401 when the sign-in ends
+    or the tablet's pairing does.
     """
     await socket.accept()
 
-    async def tell() -> None:
-        told = None
+    async def tell() -> int:
+        told, at = "", 0.0
         async for _ in room.changes():
+            now = time.monotonic()
             if asks:
                 room.ask(person)
             view = _view(room, person).model_dump_json()
-            if view != told:
-                told = view
+            if view != told or now - at >= REPEAT_S:
+                told, at = view, now
                 await socket.send_text(view)
 
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import io
+import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -15,14 +17,29 @@ import av
 import numpy as np
 import pytest
 import uvicorn
+from playwright.async_api import Browser, async_playwright
 
 from controller.settings import AuthSettings, TokenSpec
 from controller.state import AccessRole, SessionState, SessionView
 from dashboard.app import create_app
+from dashboard.pages import built
 from recorder import control, encoders
 from recorder.engines.chapters import Chapter
 from recorder.engines.writer import PartWriter
 from recorder.recording import Layout, ProgramSpec, Recording, Role, SourceSpec, create
+
+CHROMIUM = os.environ.get("CLASSROOMD_CHROMIUM") or shutil.which("chromium")
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
 
 
 class LiveMaker:
@@ -211,3 +228,15 @@ async def record(tmp_path: Path) -> AsyncIterator[Callable[[Recording], Awaitabl
     yield start
     for pid in pids:
         await control.kill_and_confirm(pid)
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    if not (built() / "live.html").is_file():
+        pytest.skip("the pages are not built: python build_web.py")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        await browser.close()

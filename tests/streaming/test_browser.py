@@ -5,35 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import time
-from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from controller.state import SessionState
-from dashboard.pages import built
 from recorder import control
 from recorder.recording import Recording
 from streaming.access import Visibility
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-CHROMIUM = os.environ.get("CLASSROOMD_CHROMIUM") or shutil.which("chromium")
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 PATIENCE_MS = 60_000
 FRAMES = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
 # Samples the picture's brightness at every shown frame: [wall clock in ms, brightness].
@@ -55,18 +40,6 @@ WATCH = """async (seconds) => {
     video.requestVideoFrameCallback(look);
   });
 }"""
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
-    if not (built() / "live.html").is_file():
-        pytest.skip("the pages are not built: python build_web.py")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ export type Link = "connecting" | "open" | "away" | "stranger";
 export const shared = signal<ShareView | null>(null);
 export const link = signal<Link>("connecting");
 
+/** The room says something every 20 s. */
 const SILENT_MS = 60_000;
 let socket: WebSocket | null = null;
 let asks = false;
@@ -60,10 +61,20 @@ async function open(): Promise<void> {
   const one = new WebSocket(`${scheme}//${location.host}/api/v1/share/events?asks=${asks}`);
   socket?.close();
   socket = one;
-  let watchdog = window.setTimeout(() => one.close(), SILENT_MS);
-  one.onmessage = (event: MessageEvent<string>) => {
+  let watchdog = 0;
+  const watch = () => {
     clearTimeout(watchdog);
-    watchdog = 0;
+    watchdog = window.setTimeout(lost, SILENT_MS);
+  };
+  const lost = () => {
+    // Not waited for: the end of a dead connection may take its time.
+    one.onclose = one.onmessage = null;
+    one.close();
+    if (socket === one) again();
+  };
+  watch();
+  one.onmessage = (event: MessageEvent<string>) => {
+    watch();
     shared.value = JSON.parse(event.data) as ShareView;
     link.value = "open";
   };
