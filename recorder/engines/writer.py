@@ -17,13 +17,14 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from recorder import encoders
 from recorder.encoders import AAC_FRAME, SAMPLE_RATE, VideoSettings
 from recorder.engines.chapters import Chapter
+from recorder.engines.handover import PictureEncoder
 from recorder.engines.live import LiveFile
 from recorder.engines.sound import CHANNELS
 from recorder.recording import sync_directory
@@ -66,7 +67,8 @@ class PartWriter:
     """Encodes and writes one part. Times are microseconds from its beginning.
 
     After `hold` packets from that time on wait in memory, so that the end of the lecture can be
-    taken back (`release`) or made exact (`close`).
+    taken back (`release`) or made exact (`close`). `encoder` tells which one is at work, and why
+    hardware is not.
     """
 
     def __init__(self, path: Path, settings: VideoSettings, live: Path | None = None) -> None:
@@ -79,8 +81,8 @@ class PartWriter:
         path.unlink(missing_ok=True)
         options = HYBRID if live is None else HYBRID_LIVE
         self._out: OutputContainer = av.open(str(path), "w", format="mp4", options=options)
-        self._video: VideoStream = self._out.add_stream(settings.encoder, rate=settings.fps)  # type: ignore[assignment]
-        encoders.set_video(self._video.codec_context, settings)
+        self._video: VideoStream = self._out.add_stream(encoders.SOFTWARE, rate=settings.fps)  # type: ignore[assignment]
+        self.encoder = PictureEncoder(self._video.codec_context, settings)
         self._audio: AudioStream = self._out.add_stream("aac", rate=SAMPLE_RATE)
         encoders.set_sound(self._audio.codec_context, CHANNELS, 128_000)
         self._out.start_encoding()
@@ -92,11 +94,9 @@ class PartWriter:
 
     def picture(self, frame: VideoFrame, t: int, *, key: bool = False) -> None:
         """Encodes the picture that is shown from `t` on; times must rise."""
-        frame.pts = round(t * self.settings.time_base.denominator / 1_000_000)
-        frame.time_base = self.settings.time_base
-        frame.pict_type = PictureType.I if key else PictureType.NONE
+        pts = round(t * self.settings.time_base.denominator / 1_000_000)
         self.frames += 1
-        self._write(self._video.codec_context.encode(frame), self._video)
+        self._write(self.encoder.encode(frame, pts, key=key), self._video)
 
     def sound(self, samples: NDArray[np.float32]) -> None:
         """Encodes sound that follows what was given before; shape (channels, samples)."""
@@ -159,14 +159,26 @@ class PartWriter:
         self._out.mux_one(packet)
 
     def close(self, chapters: Sequence[Chapter] = ()) -> None:
-        """Ends the file: what waits after a hold is dropped, chapters are set, all is synced."""
+        """Ends the file: what waits after a hold is dropped, chapters are set, all is synced.
+
+        A part in which nothing was written (a class that ends in a pause) leaves no file.
+        """
         if self._sound.shape[1]:
             rest = np.zeros((CHANNELS, AAC_FRAME), np.float32)
             rest[:, : self._sound.shape[1]] = self._sound
             self._encode_sound(rest)
-        self._write(self._video.codec_context.encode(None), self._video)
+        self._write(self.encoder.flush(), self._video)
         self._write(self._audio.codec_context.encode(None), self._audio)
         self._held = []
+        if self.end:
+            self._end_with(chapters)
+        if self._live is not None:
+            self._live.close()
+        self._sync.close()
+        if not self.end:  # FFmpeg's muxer crashes when it ends a hybrid file without a sample
+            self.path.unlink()
+
+    def _end_with(self, chapters: Sequence[Chapter]) -> None:
         within = [chapter for chapter in chapters if chapter.start < self.end]
         ends = [*(chapter.start for chapter in within[1:]), self.end][: len(within)]
         self._out.set_chapters(
@@ -182,6 +194,3 @@ class PartWriter:
             ]
         )
         self._out.close()
-        if self._live is not None:
-            self._live.close()
-        self._sync.close()

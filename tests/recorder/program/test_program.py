@@ -133,6 +133,18 @@ def test_end_in_a_pause(tmp_path: Path, kit: Any) -> None:
     assert check(path).duration == pytest.approx(3, abs=0.1)
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_a_part_without_a_moment_of_lecture_leaves_no_file(
+    tmp_path: Path, kit: Any, live: bool
+) -> None:
+    spec = kit.SPEC.model_copy(update={"live": live})
+    path, stream = tmp_path / "part.mp4", tmp_path / "live.mp4"
+    program = Program(path, spec, "auto", 0, live=stream if live else None)
+    for command in ("pause", "finish"):
+        program.take(feed.Command(command, {"t": 0.0}))
+    assert program.finished and not path.exists() and program.writer.end == 0
+
+
 def test_without_a_microphone_the_silence_has_its_length(tmp_path: Path, kit: Any) -> None:
     path = tmp_path / "mute.mp4"
     kit.make(path, kit.feed(3, [(3.0, "finish", {})], sources=(0, 1)))
