@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import httpx
 from pydantic import Field
 
+from publishing import captions as spoken
 from publishing import multipart
 from publishing.http import Url, Web
 from publishing.products import Kind, Product
@@ -136,11 +137,18 @@ class Kaltura(Target):
                 "Compare the entry in the management console with the recording.",
             )
         files = [ArrivedFile(name=lecture.name, size=size, duration_s=seconds)]
-        languages = await self._languages(entry["id"])
+        assets = await self._assets(entry["id"])
         for captions in shipment.of(Kind.CAPTIONS):
-            if _language(captions) not in languages:
+            given = spoken.there(shipment, captions, entry["id"])
+            if _language(captions.language) not in assets or not given:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not in Kaltura yet.")
             files.append(ArrivedFile(name=captions.name))
+        for language in spoken.gone(shipment):
+            if asset := assets.get(_language(language)):
+                await self.call(
+                    "caption_captionAsset", "delete", missing=True, captionAssetId=asset
+                )
+            spoken.taken_away(shipment, language)
         return Receipt(
             target=self.id,
             how="duration" if size is None else "size",
@@ -230,22 +238,26 @@ class Kaltura(Target):
                 return str(token)
 
     async def _caption(self, shipment: Shipment, entry: str, captions: Product) -> None:
-        language = _language(captions)
-        if language not in await self._languages(entry):
+        language = _language(captions.language)
+        if spoken.there(shipment, captions, entry):
+            shipment.at(captions, captions.size)
+            return
+        if (made := (await self._assets(entry)).get(language)) is None:
             asset = {"objectType": "KalturaCaptionAsset", "language": language, "format": 3,
                      "label": language}  # fmt: skip
-            made = await self.call("caption_captionAsset", "add", entryId=entry, captionAsset=asset)
-            text = (await shipment.read(captions, 0, captions.size)).decode()
-            await self.call(
-                "caption_captionAsset",
-                "setContent",
-                id=made["id"],
-                contentResource={"objectType": "KalturaStringResource", "content": text},
-            )
-        shipment.at(captions, captions.size)
+            told = await self.call("caption_captionAsset", "add", entryId=entry, captionAsset=asset)
+            made = str(told["id"])
+        text = (await shipment.read(captions, 0, captions.size)).decode()
+        await self.call(
+            "caption_captionAsset",
+            "setContent",
+            id=made,
+            contentResource={"objectType": "KalturaStringResource", "content": text},
+        )
+        await spoken.given(shipment, captions, entry)
 
-    async def _languages(self, entry: str) -> set[str]:
-        """Languages whose captions have content; an asset without any is deleted and made anew."""
+    async def _assets(self, entry: str) -> dict[str, str]:
+        """Language → id of captions with content; an asset without any is deleted and made anew."""
         listed = await self.call(
             "caption_captionAsset",
             "list",
@@ -254,7 +266,7 @@ class Kaltura(Target):
         for asset in listed["objects"]:
             if asset["status"] == 0:
                 await self.call("caption_captionAsset", "delete", captionAssetId=asset["id"])
-        return {asset["language"] for asset in listed["objects"] if asset["status"] != 0}
+        return {one["language"]: one["id"] for one in listed["objects"] if one["status"] != 0}
 
     async def call(
         self, service: str, action: str, *, missing: bool = False, **parameters: Any
@@ -301,5 +313,5 @@ class Kaltura(Target):
         raise _MEANINGS.get(code, _UNKNOWN).error(code, str(told.get("message", "")))
 
 
-def _language(captions: Product) -> str:
-    return _LANGUAGES.get((captions.language or "").partition("-")[0].lower(), "Undefined")
+def _language(tag: str | None) -> str:
+    return _LANGUAGES.get((tag or "").partition("-")[0].lower(), "Undefined")

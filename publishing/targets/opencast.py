@@ -168,6 +168,7 @@ class Opencast(Target):
                     duration_s=told_of[checksum],
                 )
             )
+        self._nothing_older(shipment, files, {one for told_of in held.values() for one in told_of})
         place = f"{self.options.url}/admin-ui/index.html#/events/events?search={event}"
         return Receipt(target=self.id, how="hash", files=files, place=place, reference=event)
 
@@ -201,6 +202,24 @@ class Opencast(Target):
         await self.web.ask(
             "DELETE", f"{self.options.url}/api/events/{event}", ok=(200, 202, 204, 404)
         )
+
+    def _nothing_older(
+        self, shipment: Shipment, files: list[ArrivedFile], archive: set[str]
+    ) -> None:
+        """Raise TargetError while Opencast keeps what it was sent earlier and should not have.
+
+        Ingesting anew replaces an event's media, but not where it was scheduled in Opencast.
+        """
+        notes, now = shipment.notes, {file.digest for file in files}
+        if set(notes.get("digests", ())) & archive - now:
+            stamps = {product.name: product.stamp for product in shipment.products}
+            again = notes.get("stamps") != stamps
+            raise TargetError(
+                ErrorKind.ABSENT if again else ErrorKind.BLOCKED,
+                "Opencast still has files of this event that were replaced.",
+                "Delete the older tracks in Opencast's asset list of this event, then retry.",
+            )
+        notes["digests"] = sorted(filter(None, now))
 
     # -- the steps ----------------------------------------------------------------------------
 

@@ -1,11 +1,14 @@
 """Panopto: an upload session, S3 multipart into it, a manifest, and then patience.
 
 Source: Panopto's published upload sample (upload-python-sample; parts of 5 to 25 MB, keys are not
-looked at, signature version 4, states of a session) and its REST API for sessions.
+looked at, signature version 4, states of a session) and the description of its REST API: sessions,
+and `sessions/{id}/captions`, which takes SRT or VTT with a language and times of the session as it
+is seen. They are not listed by language; a session with captions has a `CaptionDownloadUrl`.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any, ClassVar, Self
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -13,6 +16,8 @@ from xml.sax.saxutils import escape
 import httpx
 from pydantic import Field
 
+from publishing import captions as spoken
+from publishing import multipart
 from publishing.http import Url, Web
 from publishing.metadata import Metadata
 from publishing.products import Kind, Product
@@ -31,9 +36,45 @@ from publishing.target import (
 )
 from publishing.targets.s3 import MIB, Bucket
 
-_COMPLETE = 4
+_COMPLETE, _FORGOTTEN = 4, -1
 _BROKEN = {2: "cancelled", 5: "processing error", 6: "being deleted", 7: "deleted", 8: "deleted"}
 _MANIFEST = "upload_manifest.xml"
+_CAPTIONS_S = 3600.0
+_LANGUAGES = {
+    "ar": "Arabic",
+    "ca": "Catalan",
+    "cy": "Welsh",
+    "da": "Danish",
+    "de": "German",
+    "en": "English_USA",
+    "en-au": "English_AUS",
+    "en-gb": "English_GBR",
+    "es": "Spanish_ESP",
+    "es-mx": "Spanish_MEX",
+    "eu": "Basque",
+    "fi": "Finnish",
+    "fr": "French",
+    "fr-ca": "French_CAN",
+    "gl": "Galician",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nb": "Norwegian",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "vi": "Vietnamese",
+    "zh": "Chinese_Simplified",
+    "zh-hant": "Chinese_Traditional",
+    "zh-tw": "Chinese_Traditional",
+}
 _UCS = "http://tempuri.org/UniversalCaptureSpecification/v1"
 
 
@@ -58,7 +99,7 @@ class Panopto(Target):
     name = "panopto"
     schema: ClassVar[type[Options]] = PanoptoOptions
     resumes = True
-    takes = frozenset({Kind.LECTURE})
+    takes = frozenset({Kind.LECTURE, Kind.CAPTIONS})
     options: PanoptoOptions
     web: Web
 
@@ -92,30 +133,36 @@ class Panopto(Target):
             note["sent"] = True
             await shipment.save()
         shipment.at(lecture, lecture.size)
-        now = (await self.ask("GET", self._upload_url(upload))).json()
+        now = await self._upload(upload)
         if now["State"] == 0:
             body = {**upload, "State": 1}
             await self.ask("PUT", self._upload_url(upload), ok=(200, 204), json=body)
+            now = await self._upload(upload)
+        # Captions are given to a session, which is there when the upload was processed.
+        done = now["State"] in (_COMPLETE, _FORGOTTEN)
+        if done and (found := await self._found(shipment, now)):
+            for captions in shipment.of(Kind.CAPTIONS):
+                await self._caption(shipment, found["Id"], captions)
 
     async def verify(self, shipment: Shipment) -> Receipt:
         lecture, note = shipment.lecture, shipment.note(shipment.lecture)
-        upload, session = note.get("upload"), None
+        upload, now = note.get("upload"), dict[str, Any]()
         if upload:
-            answer = await self.ask("GET", self._upload_url(upload), ok=(200, 404))
-            state = answer.json()["State"] if answer.status_code == 200 else 7
+            now = await self._upload(upload)
+            state = now["State"]
             if state in _BROKEN:
                 note.clear()
                 note["stamp"] = lecture.stamp
                 raise TargetError(ErrorKind.ABSENT, f"Panopto's session is {_BROKEN[state]}.")
             if state == 0:
                 raise TargetError(ErrorKind.ABSENT, "The upload to Panopto is not finished.")
-            if state != _COMPLETE:
+            if state not in (_COMPLETE, _FORGOTTEN):
                 raise TargetError(ErrorKind.WAIT, "Panopto is processing the session.")
-            session = answer.json().get("SessionId")
-        found = await self._session(session) if session else await self._find(shipment)
+        found = await self._found(shipment, now)
         if found is None:
             note.pop("upload", None)
-            note.pop("sent", None)
+            for name in ("sent", "multipart", "parts", "completed"):
+                note.pop(name, None)
             raise TargetError(ErrorKind.ABSENT, "Panopto has no session of this recording.")
         seconds = float(found.get("Duration") or 0)
         if not shipment.metadata.lasts(seconds):
@@ -124,13 +171,19 @@ class Panopto(Target):
                 f"Panopto reports {seconds:g} s, the lecture has {shipment.metadata.duration_s} s.",
                 "Compare the session in Panopto with the recording.",
             )
+        await self._captioned(shipment, found)
         await self._replace(shipment, found["Id"])
         place = found.get("Urls", {}).get("ViewerUrl") or (
             f"{self.options.url}/Panopto/Pages/Viewer.aspx?id={found['Id']}"
         )
-        file = ArrivedFile(name=lecture.name, duration_s=seconds, place=place)
+        files = [ArrivedFile(name=lecture.name, duration_s=seconds, place=place)]
+        files += [
+            ArrivedFile(name=captions.name)
+            for captions in shipment.of(Kind.CAPTIONS)
+            if language(captions.language)
+        ]
         return Receipt(
-            target=self.id, how="duration", files=[file], place=place, reference=found["Id"]
+            target=self.id, how="duration", files=files, place=place, reference=found["Id"]
         )
 
     async def reword(self, shipment: Shipment) -> None:
@@ -181,6 +234,45 @@ class Panopto(Target):
             about = manifest(shipment.metadata, lecture.name, await self._mark(shipment))
             await store.store(f"{prefix}/{_MANIFEST}", about, "text/xml")
 
+    async def _caption(self, shipment: Shipment, session: str, captions: Product) -> None:
+        """Captions in one language; those that it has are replaced."""
+        known = language(captions.language)
+        if known and not spoken.there(shipment, captions, session):
+            form = multipart.body(shipment, [("language", known)], "file", captions)
+            url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}/captions"
+            await self.ask("POST", url, content=form.content, headers=form.headers)
+            shipment.note(captions)["at"] = time.time()
+            await spoken.given(shipment, captions, session)
+        shipment.at(captions, captions.size)
+
+    async def _captioned(self, shipment: Shipment, session: dict[str, Any]) -> None:
+        """Raise TargetError until the session shows captions where it was given some."""
+        shown = bool((session.get("Urls") or {}).get("CaptionDownloadUrl"))
+        given = [one for one in shipment.of(Kind.CAPTIONS) if language(one.language)]
+        for captions in given:
+            note = shipment.note(captions)
+            if not spoken.there(shipment, captions, session["Id"]):
+                raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not in Panopto yet.")
+            if not shown and time.time() - note.get("at", 0) < _CAPTIONS_S:
+                raise TargetError(ErrorKind.WAIT, "Panopto is taking the captions in.")
+            if not shown:
+                note.pop("there")
+                raise TargetError(ErrorKind.ABSENT, f"Panopto has lost {captions.name}.")
+        for gone in spoken.gone(shipment):
+            if shown and not given:
+                raise TargetError(
+                    ErrorKind.BLOCKED,
+                    f"Panopto still shows captions ({gone}) that this recording no longer has.",
+                    f"Delete the captions of session {session['Id']} in Panopto, then retry.",
+                )
+            spoken.taken_away(shipment, gone)
+
+    async def _found(self, shipment: Shipment, upload: dict[str, Any]) -> dict[str, Any] | None:
+        """The session that an upload became, else the one with this lecture."""
+        if session := upload.get("SessionId"):
+            return await self._session(session)
+        return await self._find(shipment)
+
     async def _session(self, session: str) -> dict[str, Any] | None:
         url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}"
         answer = await self.ask("GET", url, ok=(200, 404))
@@ -189,8 +281,10 @@ class Panopto(Target):
     async def _find(self, shipment: Shipment) -> dict[str, Any] | None:
         """The session of this very lecture."""
         exact = await self._mark(shipment)
-        found = (one for one in await self._all(shipment) if exact in one["Description"])
-        return next(found, None)
+        found = (one["Id"] for one in await self._all(shipment) if exact in one["Description"])
+        # A search does not tell every address of what it finds.
+        session = next(found, None)
+        return await self._session(session) if session else None
 
     async def _replace(self, shipment: Shipment, session: str) -> None:
         """Delete older versions of this recording once the new one is proved."""
@@ -218,6 +312,11 @@ class Panopto(Target):
         url = f"{self.options.url}/Panopto/api/v1/sessions/{quote(session)}"
         await self.ask("DELETE", url, ok=(200, 204, 404))
 
+    async def _upload(self, upload: dict[str, Any]) -> dict[str, Any]:
+        """How far Panopto is with an upload; it forgets those that were long ago."""
+        answer = await self.ask("GET", self._upload_url(upload), ok=(200, 404))
+        return dict(answer.json()) if answer.status_code == 200 else {"State": _FORGOTTEN}
+
     def _upload_url(self, upload: dict[str, Any]) -> str:
         return f"{self.options.url}/Panopto/PublicAPI/REST/sessionUpload/{upload['ID']}"
 
@@ -238,6 +337,12 @@ class Panopto(Target):
         if answer.status_code != 200:
             raise login_refused("Panopto", self.id, "the client and the user")
         return str(answer.json()["access_token"])
+
+
+def language(tag: str | None) -> str | None:
+    """What Panopto calls a language, None for those that it has no captions in."""
+    told = (tag or "").lower()
+    return _LANGUAGES.get(told) or _LANGUAGES.get(told.partition("-")[0])
 
 
 def manifest(about: Metadata, lecture: str, mark: str) -> bytes:

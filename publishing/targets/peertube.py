@@ -12,6 +12,7 @@ from urllib.parse import quote, urljoin
 import httpx
 from pydantic import Field
 
+from publishing import captions as spoken
 from publishing import multipart, resumable
 from publishing.http import Url, Web
 from publishing.metadata import Visibility
@@ -108,6 +109,9 @@ class PeerTube(Target):
         shipment.at(lecture, lecture.size)
         video = f"{self.options.url}/api/v1/videos/{note['video']}"
         for captions in shipment.of(Kind.CAPTIONS):
+            if spoken.there(shipment, captions, note["video"]):
+                shipment.at(captions, captions.size)
+                continue
             form = multipart.body(shipment, [], "captionfile", captions)
             await self.ask(
                 "PUT",
@@ -116,6 +120,7 @@ class PeerTube(Target):
                 content=form.content,
                 headers=form.headers,
             )
+            await spoken.given(shipment, captions, note["video"])
         if chapters := shipment.metadata.chapters:
             told = [{"timecode": int(t), "title": title} for t, title in chapters]
             await self.ask("PUT", f"{video}/chapters", ok=(204,), json={"chapters": told})
@@ -155,9 +160,13 @@ class PeerTube(Target):
         listed = (await self.ask("GET", f"{video}/captions")).json()
         languages = {one["language"]["id"] for one in listed["data"]}
         for captions in shipment.of(Kind.CAPTIONS):
-            if captions.language not in languages:
+            given = spoken.there(shipment, captions, number)
+            if captions.language not in languages or not given:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not on PeerTube yet.")
             files.append(ArrivedFile(name=captions.name))
+        for language in spoken.gone(shipment):
+            await self.ask("DELETE", f"{video}/captions/{quote(language)}", ok=(204, 404))
+            spoken.taken_away(shipment, language)
         await self._delete_older(shipment)
         return Receipt(
             target=self.id,

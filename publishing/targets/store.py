@@ -14,6 +14,7 @@ from pydantic import AfterValidator
 from publishing.products import Product
 from publishing.shipment import Shipment
 from publishing.target import ArrivedFile, ErrorKind, Options, Receipt, Target, TargetError
+from recorder.retention import PRUNED
 
 _FIELDS = ("recording", "id", "course", "lecturer", "room", "title", "date", "year")
 
@@ -76,6 +77,10 @@ class Store(Target):
         """Where people find this path."""
 
     async def send(self, shipment: Shipment) -> None:
+        placed: list[str] = shipment.notes.setdefault("placed", [])
+        if coming := [path for path in self._paths(shipment) if path not in placed]:
+            placed += coming
+            await shipment.save()
         for product in shipment.products:
             path = self.path_of(shipment, product)
             there = await self.held(path)
@@ -96,6 +101,7 @@ class Store(Target):
             hashed = hashed and digest is not None
             shipment.at(product, product.size)
             files.append(ArrivedFile(name=product.name, size=there.size, digest=digest, place=path))
+        await self._tidy(shipment)
         return Receipt(
             target=self.id,
             how="hash" if hashed else "size",
@@ -104,8 +110,24 @@ class Store(Target):
         )
 
     async def withdraw(self, shipment: Shipment) -> None:
-        for product in shipment.products:
-            await self.remove(self.path_of(shipment, product))
+        for path in {*self._paths(shipment), *shipment.notes.get("placed", ())}:
+            await self.remove(path)
+
+    async def _tidy(self, shipment: Shipment) -> None:
+        """Remove what was sent once and is no product any more, or is one of another name now.
+
+        Files that were deleted here to make room are still wanted there.
+        """
+        now = self._paths(shipment)
+        if (shipment.folder / PRUNED).exists():
+            return
+        for path in shipment.notes.get("placed", ()):
+            if path not in now:
+                await self.remove(path)
+        shipment.notes["placed"] = now
+
+    def _paths(self, shipment: Shipment) -> list[str]:
+        return [self.path_of(shipment, product) for product in shipment.products]
 
     def path_of(self, shipment: Shipment, product: Product) -> str:
         return f"{self._folder(shipment)}/{product.name}".lstrip("/")

@@ -99,6 +99,11 @@ class Tus(Target):
                 raise TargetError(ErrorKind.ABSENT, f"{product.name} has not arrived whole.")
             shipment.at(product, product.size)
             files.append(ArrivedFile(name=product.name, size=offset))
+        now = {product.name for product in shipment.products}
+        uploads = shipment.notes["uploads"]
+        for name in sorted(uploads.keys() - now):
+            await self.web.ask("DELETE", uploads[name]["url"], ok=(204, 403, 404, 410))
+            del uploads[name]
         return Receipt(target=self.id, how="size", files=files, place=self.options.url)
 
     async def ahead(self, shipment: Shipment, lecture: Product) -> None:

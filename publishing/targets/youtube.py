@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import httpx
 from pydantic import Field
 
+from publishing import captions as spoken
 from publishing import resumable
 from publishing.http import Url, Web
 from publishing.metadata import Metadata, Visibility
@@ -144,11 +145,16 @@ class YouTube(Target):
                 "Compare the video in YouTube Studio with the recording.",
             )
         files = [ArrivedFile(name=lecture.name, size=size or None, duration_s=seconds)]
-        languages = await self._languages(video)
+        tracks = await self._tracks(video)
         for captions in shipment.of(Kind.CAPTIONS):
-            if captions.language not in languages:
+            given = spoken.there(shipment, captions, video)
+            if captions.language not in tracks or not given:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not on YouTube yet.")
             files.append(ArrivedFile(name=captions.name))
+        for language in spoken.gone(shipment):
+            if track := tracks.get(language):
+                await self._call("DELETE", "captions", id=track)
+            spoken.taken_away(shipment, language)
         await self._delete_older(shipment)
         place = f"https://www.youtube.com/watch?v={video}"
         how = "size" if size else "duration"
@@ -226,29 +232,38 @@ class YouTube(Target):
         return str(done.json()["id"])
 
     async def _caption(self, shipment: Shipment, video: str, captions: Product) -> None:
-        if captions.language in await self._languages(video):
+        if spoken.there(shipment, captions, video):
             shipment.at(captions, captions.size)
             return
         boundary = f"classroomd-{secrets.token_hex(12)}"
-        told = {"snippet": {"videoId": video, "language": captions.language, "name": ""}}
+        told: dict[str, Any] = {
+            "snippet": {"videoId": video, "language": captions.language, "name": ""}
+        }
+        track = (await self._tracks(video)).get(captions.language or "")
+        if track:
+            told = {"id": track}
         text = await shipment.read(captions, 0, captions.size)
         body = (
             f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{json.dumps(told)}\r\n"
             f"--{boundary}\r\nContent-Type: text/vtt\r\n\r\n"
         ).encode() + text
         await self.ask(
-            "POST",
+            "PUT" if track else "POST",
             f"{self.options.url}/upload/youtube/v3/captions",
-            params={"uploadType": "multipart", "part": "snippet"},
+            params={"uploadType": "multipart", "part": "id" if track else "snippet"},
             headers={"content-type": f"multipart/related; boundary={boundary}"},
             content=body + f"\r\n--{boundary}--\r\n".encode(),
         )
-        shipment.at(captions, captions.size)
+        await spoken.given(shipment, captions, video)
 
-    async def _languages(self, video: str) -> set[str]:
+    async def _tracks(self, video: str) -> dict[str, str]:
+        """Language → id of the caption tracks that YouTube did not make itself."""
         told = await self._call("GET", "captions", part="snippet", videoId=video)
-        kinds = [item["snippet"] for item in told.get("items", [])]
-        return {one["language"] for one in kinds if one.get("trackKind") != "asr"}
+        return {
+            str(one["snippet"]["language"]): str(one["id"])
+            for one in told.get("items", [])
+            if one["snippet"].get("trackKind") != "asr"
+        }
 
     async def _list(self, video: str) -> None:
         playlist = self.options.playlist

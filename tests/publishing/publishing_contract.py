@@ -28,7 +28,8 @@ class Site(ABC):
     """A target's other end, and the way to it.
 
     `chunk` is how many bytes may be sent twice per fault where the target resumes. `products`
-    are delivered in the fault runs. `refused` is what the platform answers when it is full.
+    are delivered in the fault runs. `one_package`: a correction sends all of it. `refused` is
+    what the platform answers when it is full.
     """
 
     proxy: FaultProxy
@@ -39,6 +40,7 @@ class Site(ABC):
     quota: Fault | None = Fault("status", status=507)
     unauthorised: Fault | None = Fault("status", status=401)
     asks_by_name: bool = True
+    one_package: bool = False
 
     @abstractmethod
     def config(self, **more: Any) -> TargetConfig:
@@ -142,6 +144,25 @@ class TargetContract:
         lecture = folder / PRODUCTS / "lecture.mp4"
         lecture.write_bytes(os.urandom(site.lecture_bytes - 1000))
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_corrected_captions_replace_the_old_ones(self, site: Site, folder: Path) -> None:
+        if "captions.en.vtt" not in self.names:
+            pytest.skip("captions have no place of their own here")
+        await deliver(folder, self.kept(site))
+        captions = folder / PRODUCTS / "captions.en.vtt"
+        captions.write_text(captions.read_text().replace("Good morning", "Good evening"))
+        site.proxy.reset()
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        assert site.one_package or site.proxy.body_bytes < site.lecture_bytes
+
+    async def test_what_is_no_longer_there_goes(self, site: Site, folder: Path) -> None:
+        if "captions.en.vtt" not in self.names:
+            pytest.skip("captions have no place of their own here")
+        await deliver(folder, self.kept(site))
+        (folder / PRODUCTS / "captions.en.vtt").unlink()
+        status = await deliver(folder, self.kept(site))
+        assert status.state == "verified", f"{status.detail} {status.remedy}"
+        assert await site.holdings() == expected(folder, site, ["lecture.mp4"])
 
     async def test_corrected_words_follow(self, site: Site, folder: Path) -> None:
         await deliver(folder, self.kept(site))

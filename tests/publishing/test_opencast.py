@@ -29,6 +29,8 @@ from recorder.segments import SegmentWriter, Syncer
 
 
 class OpencastSite(FakeSite[FakeOpencast]):
+    one_package = True
+
     def config(self, **more: Any) -> TargetConfig:
         return TargetConfig(
             id="oc", target="opencast", url=self.proxy.url, user="agent",

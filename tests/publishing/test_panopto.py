@@ -1,7 +1,8 @@
 """Panopto against a strict fake.
 
 Source: Panopto's upload-python-sample (session, multipart into UploadTarget, manifest, State 1,
-states while it is processed, 403 for a token that ran out) and its REST API for sessions.
+states while it is processed, 403 for a token that ran out) and the description of its REST API for
+sessions and their captions (multipart, with a language by Panopto's name; not listed by language).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import xml.etree.ElementTree as ET
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from fake_server import Answer, Fake, Request
@@ -22,6 +23,7 @@ from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
+from recorder.recording import PRODUCTS
 
 UCS = "{http://tempuri.org/UniversalCaptureSpecification/v1}"
 PART = 5 << 20
@@ -37,6 +39,7 @@ class FakePanopto(Fake):
         self.sessions: dict[str, dict[str, Any]] = {}
         self.next = 0
         self.polls = 0
+        self.takes_in = 0
         self.duration = 40.0
 
     async def answer(self, request: Request) -> Answer:
@@ -70,7 +73,10 @@ class FakePanopto(Fake):
         if verb == "GET /api/v1/sessions/search":
             term = request.query["searchQuery"]
             found = [s for s in self.sessions.values() if term in s["Description"]]
-            return Answer(200, {"Results": [self._session(s) for s in found]})
+            shown = [{k: v for k, v in self._session(s).items() if k != "Urls"} for s in found]
+            return Answer(200, {"Results": shown})
+        if about := re.fullmatch(r"POST /api/v1/sessions/(\w+)/captions", verb):
+            return self._caption(request, about[1])
         if about := re.fullmatch(r"(GET|PUT|DELETE) /api/v1/sessions/(\w+)", verb):
             session = self.sessions.get(about[2])
             if session is None:
@@ -84,7 +90,23 @@ class FakePanopto(Fake):
         return self.refuse(verb, 404)
 
     def _session(self, session: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in session.items() if key != "data"}
+        shown = {key: value for key, value in session.items() if key not in ("data", "captions")}
+        if session["captions"]:
+            self.takes_in -= 1
+            url = f"{self.base}/captions" if self.takes_in < 0 else ""
+            shown["Urls"] = {"ViewerUrl": f"{self.base}/viewer", "CaptionDownloadUrl": url}
+        return shown
+
+    def _caption(self, request: Request, name: str) -> Answer:
+        fields, file = request.parts()
+        if name not in self.sessions:
+            return Answer(404)
+        if (fields.name, fields.text) not in (("language", "English_USA"), ("language", "French")):
+            return self.refuse(f"captions in {fields.text}")
+        if not (file.filename or "").endswith((".vtt", ".srt")):
+            return self.refuse(f"captions called {file.filename}")
+        self.sessions[name]["captions"][fields.text] = file.data
+        return Answer(200)
 
     def _shown(self, name: str) -> dict[str, Any]:
         return {key: value for key, value in self.uploads[name].items() if key != "polls"}
@@ -106,6 +128,7 @@ class FakePanopto(Fake):
             "Id": session, "Name": ucs.findtext(f"{UCS}Title"), "Duration": self.duration,
             "Description": ucs.findtext(f"{UCS}Description"),
             "data": self.objects[f"{name}/{file}"],
+            "captions": {},
             "TOC": [e.findtext(f"{UCS}Title") for e in ucs.iter(f"{UCS}Entry")],
         }  # fmt: skip
         upload |= {"State": 3, "polls": self.polls, "SessionId": session}
@@ -156,7 +179,6 @@ class PanoptoSite(FakeSite[FakePanopto]):
     resumes = True
     chunk = PART
     lecture_bytes = PART + 100_000
-    products = ("lecture",)
     quota = None
     unauthorised = Fault("status", status=403)
 
@@ -172,6 +194,8 @@ class PanoptoSite(FakeSite[FakePanopto]):
         found: dict[str, list[bytes]] = {}
         for session in self.fake.sessions.values():
             found.setdefault("lecture.mp4", []).append(session["data"])
+            for text in session["captions"].values():
+                found.setdefault("captions.en.vtt", []).append(text)
         return found
 
     async def words(self) -> tuple[str, str]:
@@ -187,8 +211,6 @@ class PanoptoSite(FakeSite[FakePanopto]):
 
 
 class TestPanopto(HttpTargetContract):
-    names: ClassVar[list[str]] = ["lecture.mp4"]
-
     @pytest.fixture
     async def site(self, tmp_path: Path) -> AsyncIterator[PanoptoSite]:
         async with opened(PanoptoSite(FakePanopto(), tmp_path / "secret"), "word") as site:
@@ -223,6 +245,35 @@ class TestPanopto(HttpTargetContract):
     async def test_processing_is_waited_for(self, site: PanoptoSite, folder: Path) -> None:
         site.fake.polls = 3
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+
+    async def test_captions_are_there_when_the_session_shows_them(
+        self, site: PanoptoSite, folder: Path
+    ) -> None:
+        site.fake.takes_in = 2
+        status = await deliver(folder, self.kept(site), tries=2)
+        assert (status.state, status.receipt) == ("verifying", None)
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        assert site.fake.takes_in < 0
+
+    async def test_captions_of_an_upload_that_is_long_forgotten_are_corrected(
+        self, site: PanoptoSite, folder: Path
+    ) -> None:
+        await deliver(folder, self.kept(site))
+        site.fake.uploads = {}
+        (folder / PRODUCTS / "captions.en.vtt").write_text("WEBVTT\n")
+        site.proxy.reset()
+        await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+        assert site.proxy.body_bytes < 10_000
+
+    async def test_what_is_no_longer_there_goes(self, site: PanoptoSite, folder: Path) -> None:
+        """Panopto has no call that deletes captions; a person is told to."""
+        await deliver(folder, self.kept(site))
+        (folder / PRODUCTS / "captions.en.vtt").unlink()
+        status = await deliver(folder, self.kept(site))
+        assert (status.state, "Delete the captions" in status.remedy) == ("failed", True)
+        for session in site.fake.sessions.values():
+            session["captions"] = {}
+        assert (await deliver(folder, self.kept(site))).state == "verified"
 
     async def test_withdrawn_means_deleted(self, site: PanoptoSite, folder: Path) -> None:
         worker = DeliveryWorker(folder.parent, [site.config()])

@@ -87,6 +87,9 @@ class FakePeerTube(Fake):
             assert part.name == "captionfile"
             video["captions"][rest.rpartition("/")[2]] = part.data
             return Answer(204)
+        if method == "DELETE" and rest.startswith("/captions/"):
+            found = video["captions"].pop(rest.rpartition("/")[2], None)
+            return Answer(404 if found is None else 204)
         if method == "PUT" and rest == "/chapters":
             video["chapters"] = request.json["chapters"]
             return Answer(204)

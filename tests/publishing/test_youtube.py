@@ -64,11 +64,17 @@ class FakeYouTube(Fake):
         if verb.startswith("PUT /session/"):
             done = self.uploads.put(request.path.rpartition("/")[2], request)
             return self._made(done) if isinstance(done, Session) else done
-        if verb == "POST /upload/youtube/v3/captions":
+        if verb in ("POST /upload/youtube/v3/captions", "PUT /upload/youtube/v3/captions"):
             return self._caption(request)
+        if verb == "DELETE /youtube/v3/captions":
+            video, _, language = request.query["id"].partition(":")
+            found = self.captions.get(video, {}).pop(language, None)
+            return Answer(404 if found is None else 204)
         if verb == "GET /youtube/v3/captions":
             found = self.captions.get(request.query["videoId"], {})
-            items = [{"snippet": {"language": x, "trackKind": "standard"}} for x in found]
+            video = request.query["videoId"]
+            items = [{"id": f"{video}:{x}", "snippet": {"language": x, "trackKind": "standard"}}
+                     for x in found]  # fmt: skip
             return Answer(200, {"items": items})
         if verb == "GET /youtube/v3/channels":
             lists = {"relatedPlaylists": {"uploads": "UU1"}}
@@ -101,12 +107,14 @@ class FakeYouTube(Fake):
     def _caption(self, request: Request) -> Answer:
         boundary = request.headers["content-type"].partition("boundary=")[2].encode()
         _, told, text, _ = request.body.split(b"--" + boundary)
-        match = re.search(rb'"videoId": "(\w+)", "language": "(\w+)"', told)
+        again = request.method == "PUT"
+        names = rb'"id": "(\w+):(\w+)"' if again else rb'"videoId": "(\w+)", "language": "(\w+)"'
+        match = re.search(names, told)
         assert match
         video, language = match[1].decode(), match[2].decode()
         held = self.captions.setdefault(video, {})
-        if language in held:
-            return Answer(409)
+        if (language in held) != again:
+            return Answer(404 if again else 409)
         held[language] = text.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n")
         return Answer(200, {})
 
