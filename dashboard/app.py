@@ -53,6 +53,7 @@ from dashboard.api import (
 from dashboard.auth import Authenticator, anyone
 from dashboard.description import describe
 from dashboard.presets import PresetPictures
+from dashboard.revocations import Revocations
 from dashboard.room import Technician
 from firmware_profiles.catalog import Catalog
 from streaming.live import LiveRoom
@@ -153,7 +154,8 @@ def create_app(
     folder = pages or built_pages.built()
     app.state.classroom = classroom
     app.state.tablets = students
-    app.state.authenticator = authenticator or Authenticator(auth, secret_key)
+    signed_out = Revocations(classroom.state_folder / "signed-out.json")
+    app.state.authenticator = authenticator or Authenticator(auth, secret_key, revoked=signed_out)
     app.state.room_file = room_file
     app.state.discovery = Discovery(
         Catalog(classroom.config.profiles.paths), classroom.config.devices, classroom.mqtt

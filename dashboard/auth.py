@@ -24,6 +24,7 @@ from controller.config import AuthSettings, resolve_secret
 from controller.state import AccessRole, Actor
 from dashboard.lockout import Lockout, caller_of
 from dashboard.problems import ProblemError
+from dashboard.revocations import Revocations
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,9 @@ def _card(number: str) -> bytes:
 class Authenticator:
     """Checks credentials, and signs and reads the cookies that stand for them.
 
-    Nothing is stored: a cookie names a user, its role is read from the settings each time, and a
-    changed PIN or password ends every session that was opened with the old one.
+    Nothing is stored but what was signed out: a cookie names a user, its role is read from the
+    settings each time, and a changed PIN or password ends every session that was opened with the
+    old one.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Authenticator:
         *,
         resolve: Callable[[str], str] = resolve_secret,
         lockout: Lockout | None = None,
+        revoked: Revocations | None = None,
     ) -> None:
         self._users = {user.name: (user.role, resolve(user.secret)) for user in settings.users}
         self._cards = {
@@ -100,7 +103,7 @@ class Authenticator:
         self._known = URLSafeTimedSerializer(secret_key, salt="classroomd.known")
         self._key = secret_key
         self._session_s = int(settings.session_hours * 3600)
-        self._revoked: dict[str, float] = {}
+        self._revoked = revoked or Revocations()
         self._hasher = PasswordHasher()
         self._nobody: str | None = None
         self._checks = ThreadPoolExecutor(CHECKS_AT_ONCE, thread_name_prefix="password")
@@ -189,13 +192,12 @@ class Authenticator:
             token = _text(self._known.dumps(secrets.token_urlsafe(12)))
             response.set_cookie(KNOWN_COOKIE, token, KNOWN_S, **flags)
 
-    def close_session(self, connection: HTTPConnection, response: Response) -> None:
+    async def close_session(self, connection: HTTPConnection, response: Response) -> None:
         """End this browser's session; a copy of its cookie is worth nothing from now on."""
         payload = self._payload(connection)
         if payload:
-            now = time.monotonic()
-            self._revoked = {key: end for key, end in self._revoked.items() if end > now}
-            self._revoked[payload["id"]] = now + self._session_s
+            until = time.time() + self._session_s
+            await asyncio.to_thread(self._revoked.add, payload["id"], until)
         response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
     def identify(self, connection: HTTPConnection) -> Identity | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 
 Result = TypeVar("Result")
+TICK_S = 5.0
+SIGNED_OUT = 4401
 
 
 async def until_left(socket: WebSocket) -> int:
@@ -18,6 +20,21 @@ async def until_left(socket: WebSocket) -> int:
         while (await socket.receive())["type"] != "websocket.disconnect":
             pass
     return 1000
+
+
+async def until_not_allowed(allowed: Callable[[], Awaitable[bool]]) -> int:
+    """Return, with the code that says so, when the sign-in that opened the socket has ended."""
+    while await allowed():  # noqa: ASYNC110 - time ends a sign-in too
+        await asyncio.sleep(TICK_S)
+    return SIGNED_OUT
+
+
+async def close(socket: WebSocket, ended: list[asyncio.Task[int]]) -> None:
+    """Close with the code of the job that ended, 1001 where it failed; never raises."""
+    codes = [task.result() for task in ended if not task.cancelled() and not task.exception()]
+    with suppress(Exception):
+        async with asyncio.timeout(1.0):
+            await socket.close(codes[0] if codes else 1001)
 
 
 async def until_one_ends(*jobs: Coroutine[Any, Any, Result]) -> list[asyncio.Task[Result]]:

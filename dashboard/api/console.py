@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from controller.errors import ClassroomError
 from controller.journal import JournalEntry
 from controller.logbook import LOGBOOK, LogLine
+from dashboard.auth import authenticator
 from dashboard.room import Room, Technician
-from dashboard.sockets import until_left, until_one_ends
+from dashboard.sockets import close, until_left, until_not_allowed, until_one_ends
 from devices.tablets.attendance import csv_text
 from devices.traffic import Traffic
 
@@ -146,7 +147,8 @@ async def sheet(request: Request, room: Room, _: Technician) -> SheetView:
 
 @router.websocket("/devices/{device_id}/traffic/live")
 async def wire(socket: WebSocket, room: Room, _: Technician, device_id: str) -> None:
-    """What goes over a device's wire from now on, one JSON text each; see `Traffic`."""
+    """What goes over a device's wire from now on, one JSON text each; see `Traffic`. Closed with
+    4401 when the sign-in ends."""
     await socket.accept()
     waiting: asyncio.Queue[Traffic] = asyncio.Queue(WAITING)
 
@@ -159,10 +161,18 @@ async def wire(socket: WebSocket, room: Room, _: Technician, device_id: str) -> 
     except ClassroomError:
         await socket.close(4404)
         return
+
+    async def signed_in() -> bool:
+        return authenticator(socket).identify(socket) is not None
+
+    ended: list[asyncio.Task[int]] = []
     try:
-        await until_one_ends(_talk(socket, waiting), until_left(socket))
+        ended = await until_one_ends(
+            _talk(socket, waiting), until_left(socket), until_not_allowed(signed_in)
+        )
     finally:
         leave()
+        await close(socket, ended)
 
 
 async def _talk(socket: WebSocket, waiting: asyncio.Queue[Traffic]) -> NoReturn:

@@ -112,4 +112,4 @@ async def login(
 @router.post("/logout", status_code=204)
 async def logout(request: Request, response: Response, _: Student) -> None:
     """Sign this browser out."""
-    authenticator(request).close_session(request, response)
+    await authenticator(request).close_session(request, response)

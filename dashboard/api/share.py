@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import time
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Request, Response, WebSocket
 from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
@@ -15,7 +16,7 @@ from controller.state import AccessRole
 from dashboard.auth import COOKIE, authenticator, declares, guard_write
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor
-from dashboard.sockets import until_left, until_one_ends
+from dashboard.sockets import close, until_left, until_not_allowed, until_one_ends
 from dashboard.tablets import tablet_of
 from streaming.share import Kind, Person, ShareError, Sharer, ShareRoom
 
@@ -196,12 +197,18 @@ async def events(socket: WebSocket, room: Room, person: Someone, asks: bool = Fa
             if view != told or now - at >= REPEAT_S:
                 told, at = view, now
                 await socket.send_text(view)
+        return 1000
 
+    async def allowed() -> bool:
+        with contextlib.suppress(ProblemError):
+            return str((await _person(socket)).key) == person.key
+        return False
+
+    ended: list[asyncio.Task[int]] = []
     try:
-        await until_one_ends(tell(), until_left(socket))
+        ended = await until_one_ends(tell(), until_left(socket), until_not_allowed(allowed))
     finally:
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await socket.close()
+        await close(socket, ended)
 
 
 @router.post("")
