@@ -186,9 +186,14 @@ class TabletStore:
         return [Signal(seat, kind, bool(up), at) for seat, kind, up, at in rows]
 
     async def forget_names(self, before: int) -> None:
-        """Takes the names out of the attendance that began before that time (ms)."""
+        """Takes the names out of attendance and inquiries from before that time (ms)."""
         await self._execute(
             "UPDATE attendance SET label = seat WHERE joined < ? AND label != seat", (before,)
+        )
+        await self._execute(
+            "UPDATE log SET body = json_set(body, '$.name', '') WHERE at < ?"
+            " AND kind IN ('inquiry', 'inquiry_shown') AND json_extract(body, '$.name') != ''",
+            (before,),
         )
 
     # --- tablets -------------------------------------------------------------------------------

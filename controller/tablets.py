@@ -188,6 +188,10 @@ class Tablets:
             titles = {page["id"]: page["title"] for page in lesson.state["pages"]}
             self._later(self._mark_page(page, titles.get(page, "")))
             return
+        if kind == "inquiry_shown":
+            label = "remote" if body["remote"] else "room"
+            self._later(self._mark("question", {"label": label, "text": body["text"]}))
+            return
         asked = body.get("questions", [])
         data = {"label": kind, "questions": [q["id"] if isinstance(q, dict) else q for q in asked]}
         self._later(self._mark("question", data))

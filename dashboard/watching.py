@@ -13,6 +13,7 @@ from controller.errors import ClassroomError
 from controller.state import AccessRole, SessionState
 from dashboard.auth import Identity, anyone
 from dashboard.problems import ProblemError
+from devices.tablets.lesson import Lesson
 from recorder.recording import RecordingError
 from streaming.access import may_watch
 from streaming.live import LiveClass, LiveRoom
@@ -81,3 +82,13 @@ def state(room: Classroom, recording: str) -> State:
         return "ended"
     paused = session.state in {SessionState.PAUSED, SessionState.ENDING}
     return "paused" if paused else "live"
+
+
+def lesson_of(connection: HTTPConnection, room: Classroom) -> Lesson | None:
+    """The lesson of the class that is on: the channel of its questions."""
+    tablets = getattr(connection.app.state, "tablets", None)
+    session = room.view().session
+    lesson: Lesson | None = None if tablets is None else tablets.room.lesson
+    if lesson is None or session is None or lesson.session != session.id:
+        return None
+    return lesson

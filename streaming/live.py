@@ -18,7 +18,6 @@ from streaming.captions import Captions, languages, path_of
 from streaming.fragments import Tail, TrackTail
 from streaming.hls import HlsError, HlsStream, Playlist
 from streaming.hub import Channel, Follower, Hub, Viewer
-from streaming.questions import Questions
 from streaming.renditions import BANDWIDTH, HEIGHTS, RenditionError, Renditions, size_of
 from streaming.sound import sound_init, sound_segment
 
@@ -79,7 +78,6 @@ class LiveRoom:
         self.audience = Audience()
         self.links = Links(secret_key)
         self.renditions = Renditions()
-        self.questions = Questions()
         self.default_visibility = default_visibility
         self._of_courses = of_courses or {}
         self._classes: dict[str, LiveClass] = {}

@@ -17,7 +17,7 @@ from dashboard.auth import authenticator
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
 from dashboard.sockets import until_left, until_one_ends
-from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, state, watched
+from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, lesson_of, state, watched
 from recorder.recording import RecordingError
 from streaming.access import Visibility
 from streaming.captions import languages
@@ -38,13 +38,22 @@ class LiveSource(BaseModel):
     role: str
 
 
+class ShownQuestion(BaseModel):
+    """What a student asked and the lecturer has let through."""
+
+    id: str
+    name: str
+    text: str
+    remote: bool
+
+
 class LiveView(BaseModel):
     """What is live in the room, for someone who may watch it.
 
     `state`: `off` when there is nothing for this caller; `paused`: nothing is shown or saved.
     `socket` and `hls` are addresses on this server (`{view}` stands for a source's id);
     `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`;
-    `asks`: the caller may send questions.
+    `asks`: the caller may send questions; `question` is the one that the class sees now.
     """
 
     state: State
@@ -59,6 +68,7 @@ class LiveView(BaseModel):
     slides: str | None = None
     captions: list[str] = []
     asks: bool = False
+    question: ShownQuestion | None = None
 
 
 class VisibilityChange(BaseModel):
@@ -109,6 +119,8 @@ async def live_now(
         )
     base = f"/api/v1/live/{one.id}"
     pictures = views(one.manifest)
+    lesson = lesson_of(request, room)
+    shown = None if lesson is None else lesson.state["inquiry"]
     program = any(view.id == PROGRAM for view in pictures)
     return LiveView(
         state=state(room, one.id),
@@ -121,7 +133,9 @@ async def live_now(
         socket=f"{base}/watch/{{view}}",
         hls=f"{base}/hls/index.m3u8" if program else None,
         slides=f"{base}/slides.jpg" if any(v.role == "slides" for v in pictures) else None,
-        asks=caller is not None or bool(key or request.cookies.get(LINK_COOKIE)),
+        asks=lesson is not None
+        and (caller is not None or bool(key or request.cookies.get(LINK_COOKIE))),
+        question=shown and ShownQuestion.model_validate(shown),
         captions=await asyncio.to_thread(languages, one.folder),
     )
 

@@ -1,8 +1,9 @@
-"""Questions from those who watch live, moderated by those who teach."""
+"""Questions of those who watch live: in the lesson's own channel, moderated by the lecturer."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import secrets
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -13,12 +14,14 @@ from dashboard.auth import Identity, authenticator, declares, guard_write
 from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
-from dashboard.watching import LINK_COOKIE, Live, state, watched
-from streaming.questions import MAX_NAME, MAX_TEXT, QuestionError, QuestionState, RemoteQuestion
+from dashboard.watching import LINK_COOKIE, Live, lesson_of, state, watched
+from devices.tablets.inquiries import MAX_NAME, MAX_TEXT, Inquiry
+from devices.tablets.lesson import Lesson
+from devices.tablets.teaching import NotNowError
 
 router = APIRouter(prefix="/live", tags=["live"])
 
-_STATUS = {"too_soon": 429, "too_many": 429, "unknown": 404}
+_STATUS = {"too_soon": 429, "too_many": 429, "unknown": 404, "empty": 422}
 
 
 class Asked(BaseModel):
@@ -35,9 +38,9 @@ class Taken(BaseModel):
 
 
 class Settled(BaseModel):
-    """`shown`: the class sees it; `done`: put aside or answered."""
+    """`shown`: board and tablets show it; `done`: put aside or answered."""
 
-    state: QuestionState
+    state: Literal["shown", "done"]
 
 
 @declares("viewer")
@@ -73,42 +76,43 @@ async def ask(
         raise _stranger()
     if state(room, recording) == "ended":
         raise ProblemError(409, "no_session", "The class is over.", "")
-    viewer = caller_of(request.client.host if request.client else None)
+    asker = caller_of(request.client.host if request.client else None)
     if caller is not None:
-        viewer += caller.name
+        asker += caller.name
+    ident = secrets.token_hex(8)
     try:
-        taken = live.questions.ask(recording, viewer, asked.name, asked.text)
-    except QuestionError as error:
+        await _lesson(request, room).inquire(ident, asker, asked.name, asked.text, remote=True)
+    except NotNowError as error:
         raise _problem(error) from error
-    return Taken(id=taken.id)
+    return Taken(id=ident)
 
 
 @router.get("/questions")
-async def questions(room: Room, live: Live, _: Instructor) -> list[RemoteQuestion]:
-    """What was asked in the class that is on and is not done with."""
-    recording = _recording(room)
-    return [] if recording is None else live.questions.all(recording)
+async def questions(request: Request, room: Room, _: Instructor) -> list[Inquiry]:
+    """What students ask, in the room and from elsewhere, and is not done with; oldest first."""
+    lesson = lesson_of(request, room)
+    return [] if lesson is None else lesson.inquiries.open()
 
 
 @router.post("/questions/{question}")
 async def settle(
-    room: Room, live: Live, _: Instructor, question: str, wanted: Settled
-) -> RemoteQuestion:
-    """Lets a question through, or is done with it."""
-    recording = _recording(room) or ""
+    request: Request, room: Room, _: Instructor, question: str, wanted: Settled
+) -> Inquiry:
+    """Lets a question through to the class, or is done with it."""
     try:
-        found = live.questions.settle(recording, question, wanted.state)
-    except QuestionError as error:
+        return await _lesson(request, room).settle(question, wanted.state)
+    except NotNowError as error:
         raise _problem(error) from error
-    if wanted.state == "shown":
-        await room.mark("question", {"label": "remote", "text": found.text})
+
+
+def _lesson(connection: HTTPConnection, room: Classroom) -> Lesson:
+    found = lesson_of(connection, room)
+    if found is None:
+        raise ProblemError(
+            409, "no_lesson", "Nobody takes questions now.", "Wait for the class to begin."
+        )
     return found
 
 
-def _recording(room: Classroom) -> str | None:
-    session = room.view().session
-    return None if session is None else session.recording
-
-
-def _problem(error: QuestionError) -> ProblemError:
-    return ProblemError(_STATUS.get(error.code, 422), error.code, str(error))
+def _problem(error: NotNowError) -> ProblemError:
+    return ProblemError(_STATUS.get(error.code, 503), error.code, str(error))

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from devices.tablets import inquiries
 from devices.tablets import state as lesson_state
 from devices.tablets.clock import room_ms
 from devices.tablets.log import Answer, Draft, Entry, Receipt, SessionLog, Signal
@@ -56,6 +57,7 @@ class Lesson:
         self._questions: dict[str, Question] = {}
         self._answers: dict[str, dict[str, Answer]] = {}
         self._closed: dict[str, int] = {}
+        self.inquiries = inquiries.Inquiries()
         self._waiting: asyncio.Queue[tuple[Draft, asyncio.Future[Entry]]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -144,6 +146,7 @@ class Lesson:
     def _take(self, entry: Entry) -> None:
         lesson_state.apply(self._state, entry)
         self._tail.append(entry)
+        self.inquiries.take(entry)
         if entry.kind == "close":
             for question in entry.body["questions"]:
                 self._closed.setdefault(question, entry.at)
@@ -222,6 +225,33 @@ class Lesson:
     def _closed_at(self, question: str) -> int:
         deadline = self._shown(question)["deadline"]
         return min(at for at in (deadline, self._closed.get(question)) if at is not None)
+
+    async def inquire(
+        self, ident: str, asker: str, name: str, text: str, *, remote: bool, seat: str = ""
+    ) -> inquiries.Inquiry:
+        """Takes what a student asks the lecturer; on return it is committed.
+
+        `asker` is one who asks, for the time between two inquiries. Raises NotNowError.
+        """
+        text = inquiries.words(text, inquiries.MAX_TEXT)
+        if not text:
+            raise NotNowError("empty", "Write a question.")
+        if known := self.inquiries.allow(ident, asker, self._now()):
+            return known
+        body = {"name": inquiries.words(name, inquiries.MAX_NAME), "text": text, "remote": remote}
+        await self.put(inquiries.ASKED, body, seat or "remote", ident)
+        return self.inquiries.get(ident)
+
+    async def settle(self, ident: str, state: inquiries.InquiryState) -> inquiries.Inquiry:
+        """Lets an inquiry through (`shown`) or is done with it. Raises NotNowError."""
+        found = self.inquiries.get(ident)
+        shown = self._state["inquiry"]
+        if state == "shown" and (shown is None or shown["id"] != ident):
+            told = found.model_dump(include={"name", "text", "remote"})
+            await self.put(inquiries.SHOWN, {"inquiry": ident, **told}, "lecturer")
+        elif state == "done" and found.state != "done":
+            await self.put(inquiries.DONE, {"inquiry": ident}, "lecturer")
+        return found
 
     # --- seats ---------------------------------------------------------------------------------
 

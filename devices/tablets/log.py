@@ -38,14 +38,15 @@ class Entry:
     at: int
 
     def public(self) -> Body:
-        """The entry as it goes over the wire."""
+        """The entry as it goes over the wire; what somebody asked is for those who lead."""
+        private = self.kind == "inquiry"
         return {
             "seq": self.seq,
             "id": self.id,
             "kind": self.kind,
-            "author": self.author,
+            "author": "" if private else self.author,
             "at": self.at,
-            "body": self.body,
+            "body": {} if private else self.body,
         }
 
 

@@ -113,6 +113,23 @@ class Erase(_Message):
     strokes: list[Identifier] = Field(max_length=500)
 
 
+class Inquire(_Message):
+    """Asks the lecturer something, in words."""
+
+    type: Literal["inquire"]
+    id: Identifier
+    text: str = Field(min_length=1, max_length=500)
+
+
+class Settle(_Message):
+    """Shows what a student asks to the class, or is done with it."""
+
+    type: Literal["settle"]
+    id: Identifier
+    inquiry: Identifier
+    state: Literal["shown", "done"]
+
+
 class Turn(_Message):
     """Turns to a page."""
 
@@ -247,7 +264,7 @@ class LowerHands(_Message):
     seat: str | None = Field(default=None, max_length=64)
 
 
-StudentMessage = Hello | Ping | Gap | AnswerMessage | Hand | Confused | InkPart | Erase
+StudentMessage = Hello | Ping | Gap | AnswerMessage | Hand | Confused | Inquire | InkPart | Erase
 StaffMessage = (
     Turn
     | AddPage
@@ -264,6 +281,7 @@ StaffMessage = (
     | Permit
     | Drive
     | LowerHands
+    | Settle
 )
 Message = StudentMessage | StaffMessage
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any, Protocol
 
 import structlog
@@ -12,6 +12,7 @@ import structlog
 from devices.tablets import messages as m
 from devices.tablets import showing, views, welcome
 from devices.tablets.clock import room_ms
+from devices.tablets.inquiries import KINDS as INQUIRIES
 from devices.tablets.lesson import Lesson
 from devices.tablets.log import Entry, SessionLog
 from devices.tablets.member import MAX_REFUSALS, Member, WallPanel, text_of
@@ -23,7 +24,7 @@ VIEWS_EVERY_S = 0.2
 HOST_GRACE_S = 2.0
 """A lecturer's page that is loaded again is not away."""
 
-MARKED = {"deck", "page", "ask", "close", "reveal"}
+MARKED = {"deck", "page", "ask", "close", "reveal", "inquiry_shown"}
 SUMMED = {"begin", "ask", "close", "reveal", "attention"}
 
 _log = structlog.get_logger(__name__)
@@ -53,8 +54,9 @@ class TabletRoom:
         self.pairing = Pairing(store, now=now)
         self.lesson: Lesson | None = None
         self.members: set[Member] = set()
-        self.broadcasts: list[Callable[[str, str], None]] = []
-        """Called with a channel (`log`, `now`) and a text: the MQTT door's one publish for all."""
+        self.broadcasts: list[Callable[[str, str, Set[str]], None]] = []
+        """Called with a channel (`log`, `now`), a text and the kinds of entries in it: the MQTT
+        door's one publish for all."""
         self._store, self._now = store, now
         self._on_marker, self._on_summary = on_marker, on_summary
         self._told: dict[str, Any] | None = None
@@ -201,6 +203,14 @@ class TabletRoom:
                 )
                 await lesson.signal(member.tablet.seat, kind, on)
                 member.tell("saved", id=message.id, state="counted")
+            case m.Inquire() if member.answers:
+                tablet = member.tablet
+                await lesson.inquire(
+                    *(message.id, tablet.seat, tablet.name, message.text),
+                    remote=False,
+                    seat=tablet.seat,
+                )
+                member.tell("saved", id=message.id, state="counted")
             case m.InkPart() | m.Erase() if member.answers:
                 if member.tablet.seat not in lesson.state["permits"]:
                     raise NotNowError("not_allowed", "The lecturer has not let you write here.")
@@ -307,6 +317,9 @@ class TabletRoom:
                     await lesson.signal(seat, "hand", False)
                     self._tell_seat(seat, "mine_hand", up=False)
                 member.tell("saved", id=message.id, state="counted")
+            case m.Settle():
+                await lesson.settle(message.inquiry, message.state)
+                member.tell("saved", id=message.id, state="counted")
             case _:
                 await self._put(member, lesson, message, "lecturer")
                 if isinstance(message, m.Close):
@@ -333,24 +346,24 @@ class TabletRoom:
 
     def _tell_entries(self, entries: Sequence[Entry]) -> None:
         text = text_of({"type": "log", "entries": [entry.public() for entry in entries]})
-        for member in list(self.members):
-            if member.greeted and member.hears_log:
-                member.send(text)
-        for broadcast in self.broadcasts:
-            broadcast("log", text)
+        self._tell_class("log", text, {entry.kind for entry in entries})
         for entry in entries:
             if entry.kind in SUMMED:
                 self._stale.add("results")
+            if entry.kind in INQUIRIES:
+                self._stale.add("inquiries")
             if entry.kind in MARKED and self._on_marker:
                 self._on_marker(entry.kind, entry.body)
 
-    def _tell_now(self, message: dict[str, Any]) -> None:
-        text = text_of(message)
+    def _tell_class(self, channel: str, text: str, kinds: Set[str] = frozenset()) -> None:
+        for broadcast in self.broadcasts:
+            broadcast(channel, text, kinds)
         for member in list(self.members):
             if member.greeted and member.hears_log:
                 member.send(text)
-        for broadcast in self.broadcasts:
-            broadcast("now", text)
+
+    def _tell_now(self, message: dict[str, Any]) -> None:
+        self._tell_class("now", text_of(message))
 
     def _tell_host(self) -> None:
         self._tell_now({"type": "host", "here": self.host_here})

@@ -36,6 +36,7 @@ def empty(session: str) -> State:
         "pushed": [],
         "permits": [],
         "shared": None,
+        "inquiry": None,
         "ended": False,
     }
 
@@ -171,6 +172,17 @@ def _share(state: State, entry: Entry) -> None:
     state["shared"] = entry.body["sheet"]
 
 
+def _inquiry_shown(state: State, entry: Entry) -> None:
+    body = entry.body
+    told = {key: body[key] for key in ("name", "text", "remote")}
+    state["inquiry"] = {"id": body["inquiry"], **told}
+
+
+def _inquiry_done(state: State, entry: Entry) -> None:
+    if state["inquiry"] is not None and state["inquiry"]["id"] == entry.body["inquiry"]:
+        state["inquiry"] = None
+
+
 def _permit(state: State, entry: Entry) -> None:
     kept = set(state["permits"]) - {entry.body["seat"]}
     if entry.body["ink"]:
@@ -202,6 +214,8 @@ _RULES: dict[str, Callable[[State, Entry], None]] = {
     "close": _close,
     "reveal": _reveal,
     "share": _share,
+    "inquiry_shown": _inquiry_shown,
+    "inquiry_done": _inquiry_done,
     "permit": _permit,
     "driver": _driver,
     "end": _end,

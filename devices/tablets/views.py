@@ -9,17 +9,21 @@ from devices.tablets.lesson import Lesson
 from devices.tablets.member import text_of
 
 _PUBLIC = frozenset({"question", "answered"})
+_BOARD = frozenset({"results", "seats"})
 _LIVE = _PUBLIC | {"counts", "words", "min", "max", "mean", "median"}
 
 
 def view(name: str, lesson: Lesson) -> dict[str, Any]:
     """`results`: every question's result. `seats`: who is here, hands, and how many are lost.
+    `inquiries`: what students ask and is not done with.
 
     Attention is a number only: how many have the page before them.
     """
     if name == "results":
         asked = [question["id"] for question in lesson.state["questions"]]
         return {"results": [lesson.result_view(question) for question in asked]}
+    if name == "inquiries":
+        return {"inquiries": [one.model_dump() for one in lesson.inquiries.open()]}
     here = lesson.presence.here()
     return {
         "present": len(here),
@@ -78,7 +82,7 @@ def summary(lesson: Lesson) -> dict[str, Any]:
 
 def texts(lesson: Lesson, names: Iterable[str], staff: bool) -> list[str]:
     """The views as messages, for the lecturer (`staff`) or for the board."""
-    wholes = ((name, view(name, lesson)) for name in names)
+    wholes = ((name, view(name, lesson)) for name in names if staff or name in _BOARD)
     return [
         text_of({"type": name, **(whole if staff else public(name, whole, lesson))})
         for name, whole in wholes

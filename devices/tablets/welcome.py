@@ -51,7 +51,7 @@ def greet(
     if member.answers:
         _remind(member, lesson)
     else:
-        for text in views.texts(lesson, ("results", "seats"), member.drives):
+        for text in views.texts(lesson, ("results", "seats", "inquiries"), member.drives):
             member.send(text)
 
 

@@ -21,6 +21,7 @@ from playwright.async_api import Browser, async_playwright
 
 from controller.settings import AuthSettings, TokenSpec
 from controller.state import AccessRole, SessionState, SessionView
+from controller.tablets import Tablets
 from dashboard.app import create_app
 from dashboard.pages import built
 from recorder import control, encoders
@@ -240,3 +241,19 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def tablets(hall: Hall, tmp_path: Path) -> AsyncIterator[Any]:
+    """The room's tablets, which the hall serves; `marks` is what they mark in the recording."""
+    marks: list[tuple[str, dict[str, Any]]] = []
+
+    async def mark(kind: str, data: dict[str, Any]) -> None:
+        marks.append((kind, data))
+
+    made: Any = Tablets("lab-2", tmp_path / "state", mark=mark)
+    made.marks = marks
+    await made.start()
+    hall.app.state.tablets = made
+    yield made
+    await made.stop()

@@ -68,6 +68,16 @@ bodies: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     ),
     "permit": st.fixed_dictionaries({"seat": seats, "ink": st.booleans()}),
     "share": st.fixed_dictionaries({"sheet": st.none() | st.just({"strokes": []})}),
+    "inquiry": st.just({"name": "", "text": "Why?", "remote": True}),
+    "inquiry_shown": st.fixed_dictionaries(
+        {
+            "inquiry": question,
+            "name": st.just(""),
+            "text": st.text(max_size=5),
+            "remote": st.booleans(),
+        }
+    ),
+    "inquiry_done": st.fixed_dictionaries({"inquiry": question}),
     "unheard_of": st.just({}),
 }
 events = st.lists(
