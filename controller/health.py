@@ -6,7 +6,7 @@ platforms to the administrator. Each alarm says what is wrong, what that means, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -290,6 +290,19 @@ def overtime(planned_end: datetime | None, now: datetime, ends_at: datetime | No
         "instructor",
         f"{over}; the class ends by itself in {left} min.",
         "Extend it to go on.",
+    )
+
+
+def going(when: Sequence[datetime]) -> Words | None:
+    """Recordings whose media is deleted here soon; from when on each, the first one first."""
+    if not when:
+        return None
+    what = "One recording leaves" if len(when) == 1 else f"{len(when)} recordings leave"
+    return Words(
+        "info",
+        "admin",
+        f"{what} this machine, from {when[0]:%Y-%m-%d %H:%M} UTC on: proved to be elsewhere.",
+        "Hold those that are to stay, or raise keep_days.",
     )
 
 

@@ -148,7 +148,11 @@ class ProductionView(BaseModel):
 
 
 class RecordingView(BaseModel):
-    """One recording folder in a list. `production` is None when nobody asked for it."""
+    """One recording folder in a list. `production` is None when nobody asked for it.
+
+    `going`: from when on its media is deleted here, `pruned`: when it was; it is proved to be
+    elsewhere.
+    """
 
     id: str
     session: str
@@ -161,6 +165,8 @@ class RecordingView(BaseModel):
     bytes: int
     error: str | None = None
     production: ProductionView | None = None
+    going: datetime | None = None
+    pruned: datetime | None = None
 
 
 class SlotView(BaseModel):

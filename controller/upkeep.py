@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -15,7 +16,7 @@ from controller.register import DAEMON
 from controller.session import Session, now_utc
 from controller.settings import RoomConfig
 from controller.state import SessionState
-from recorder.retention import prune
+from recorder.retention import WARN_DAYS, Verdict, going, prune
 
 _log = structlog.get_logger(__name__)
 
@@ -88,11 +89,16 @@ class Upkeep:
             storage.recordings,
             required=[target.id for target in self._config.publish if target.auto],
             keep_days=lambda course: keep_days(course, self._config.courses, storage.keep_days),
+            warn_days=WARN_DAYS,
         )
         for verdict in verdicts:
+            data = {"recording": verdict.recording, "bytes": verdict.size}
             if verdict.prune:
-                data = {"recording": verdict.recording, "bytes": verdict.size}
                 await self._lesson.register.note(DAEMON, "pruned", data)
+            elif verdict.announced and verdict.due:
+                data["from"] = verdict.due.isoformat()
+                await self._lesson.register.note(DAEMON, "prune_announced", data)
+        self._alarms.set("retention.going", health.going(await asyncio.to_thread(_going, verdicts)))
 
     async def _times(self, session: Session) -> None:
         """The planned end: remind, or end the class after the overtime."""
@@ -138,3 +144,8 @@ class Upkeep:
             self._alarms.set("class.speaking", health.speaking(heard))
         elif self._speech == 0:
             self._alarms.set("class.speaking", None)
+
+
+def _going(verdicts: Sequence[Verdict]) -> list[datetime]:
+    """From when on recordings go that are announced, the first one first."""
+    return sorted(when for one in verdicts if (when := going(one.folder)) is not None)

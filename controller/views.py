@@ -17,7 +17,7 @@ from controller.state import (
     StepResult,
 )
 from controller.supervisor import RecorderSupervisor
-from recorder import production_state
+from recorder import production_state, retention
 from recorder.recording import Life, Recording, SourceSpec
 
 PICTURE_OLD_S = 6.0
@@ -119,6 +119,8 @@ def recording_view(recording: Recording) -> RecordingView:
         bytes=recording.bytes(),
         error=manifest.error,
         production=_production(recording.folder),
+        going=retention.going(recording.folder),
+        pruned=retention.pruned(recording.folder),
     )
 
 

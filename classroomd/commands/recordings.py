@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.progress import Progress
 
 from classroomd.commands import config as config_command
 from classroomd.output import USAGE, err, fail, out, show_json, show_table
-from recorder import production_state
+from recorder import production_state, retention
 from recorder.recording import Recording, RecordingError, find, list_recordings
 
 if TYPE_CHECKING:
@@ -49,7 +50,20 @@ def _row(recording: Recording) -> dict[str, Any]:
         "folder": str(recording.folder),
         "lecture": recording.lecture.exists(),
         "production": _production(recording),
+        "going": _when(retention.going(recording.folder)),
+        "pruned": _when(retention.pruned(recording.folder)),
     }
+
+
+def _when(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _kept(row: dict[str, Any]) -> str:
+    """Whether its media is here, and for how long."""
+    if row["pruned"]:
+        return f"deleted {row['pruned'][:10]}"
+    return f"until {row['going'][:10]}" if row["going"] else ""
 
 
 def _production(recording: Recording) -> str | None:
@@ -75,7 +89,7 @@ def list_(
         return
     show_table(
         "Recordings",
-        ("id", "started", "title", "seconds", "life", "MB", "lecture", "production"),
+        ("id", "started", "title", "seconds", "life", "MB", "lecture", "production", "kept"),
         [
             (
                 row["id"],
@@ -86,6 +100,7 @@ def list_(
                 row["bytes"] // 10**6,
                 "yes" if row["lecture"] else "no",
                 row["production"] or "",
+                _kept(row),
             )
             for row in rows
         ],
@@ -196,7 +211,6 @@ def prune(
 ) -> None:
     """Delete the media of recordings that are proved to be elsewhere and are old enough."""
     from controller.publication import keep_days
-    from recorder import retention
 
     config = config_command.load(config_file, as_json=as_json)
     days = config.storage.keep_days

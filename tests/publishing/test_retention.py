@@ -13,9 +13,11 @@ from publishing_contract import deliver
 
 from publishing.delivery import DeliveryWorker
 from publishing.target import TargetConfig
+from recorder import production_state
 from recorder.lock import take
+from recorder.production_state import ProductionState
 from recorder.recording import Life, Recording
-from recorder.retention import judge, prune
+from recorder.retention import going, judge, prune, pruned
 
 
 @pytest.fixture
@@ -70,6 +72,54 @@ async def test_what_is_still_needed_stays(delivered: Any, make_recording: Any) -
     assert reason(make_recording()) == "it was never delivered"
     assert reason(make_recording(life=Life.RECORDING)) == "it is being recorded"
     assert reason(make_recording(life=Life.HELD)) == "the lecturer holds it"
+
+
+async def test_it_is_announced_before_it_goes(delivered: Any) -> None:
+    folder = await delivered()
+    ended = Recording.open(folder).manifest.ended
+    assert ended is not None
+
+    def after(days: float, **more: Any) -> Any:
+        now = ended + timedelta(days=days)
+        (verdict,) = prune(folder.parent, keep_days=10, warn_days=3, now=now, **more)
+        return verdict
+
+    assert (after(6.9).announced, going(folder)) == (False, None)
+    assert (after(8, dry_run=True).announced, going(folder)) == (True, None)
+    assert after(8).announced
+    assert going(folder) == ended + timedelta(days=11)  # three days after it was said, not two
+    assert (after(10.5).announced, after(10.5).reason) == (False, "it goes on 2026-03-13 08:00 UTC")
+    assert (folder / "products/lecture.mp4").exists()
+    Recording.open(folder).update(held={"by": "A. Teacher"})
+    assert after(11.5).reason == "the lecturer holds it"
+    assert going(folder) is None
+    Recording.open(folder).update(held=None)
+    assert after(12).announced
+    assert after(15.1).prune
+    assert (going(folder), pruned(folder) is not None) == (None, True)
+
+
+async def test_what_is_not_kept_at_all_goes_unannounced(delivered: Any) -> None:
+    folder = await delivered()
+    (verdict,) = prune(folder.parent, keep_days=0, warn_days=3)
+    assert verdict.prune
+
+
+async def test_what_production_made_after_the_delivery_goes_with_what_was_sent(
+    delivered: Any,
+) -> None:
+    folder = await delivered()
+    (folder / "products" / "lecture.mp4").write_bytes(b"the same class, levelled")
+    changed = "nas: lecture.mp4 has changed since it was delivered"
+    production_state.store(folder, ProductionState(state="working", handed_over=True))
+    assert reason(folder) == changed
+    production_state.change(folder, state="done", handed_over=False)
+    assert reason(folder) == changed
+    production_state.change(folder, handed_over=True)
+    assert judge(Recording.open(folder)).prune
+    later = datetime.now(UTC).timestamp() + 60
+    os.utime(folder / "products" / "lecture.mp4", (later, later))
+    assert reason(folder) == changed  # somebody changed it once more
 
 
 async def test_a_lecture_made_again_is_not_covered_by_the_old_receipt(
