@@ -153,15 +153,20 @@ class Daemon:
         mqtt = await self._connect_broker()
         catalog = Catalog(config.profiles.paths)
         standins = StandIns(config.storage.state)
-        specs = await standins.replace(config.devices, catalog, run_dir(config) / "standins")
+        recognised = config.storage.state / "devices.json"
+        specs = await standins.replace(
+            config.devices, catalog, run_dir(config) / "standins", recognised
+        )
         keep.push_async_callback(standins.stop)
-        config = config.model_copy(update={"devices": specs})
+        sources = standins.sources(config.sources, specs)
+        config = config.model_copy(update={"devices": specs, "sources": sources})
         devices = DeviceManager(
             config.devices,
             catalog=catalog,
             on_state=self._device_changed,
             mqtt=mqtt,
-            memory=config.storage.state / "devices.json",
+            memory=recognised,
+            links=standins.links,
         )
         deliveries = DeliveryWorker(
             config.storage.recordings,

@@ -1,8 +1,9 @@
 """Devices that are played by their simulators for a trial, in place of the real ones.
 
-The simulator is made from the device's own profile and sits on a wire of this machine; everything
-above the wire is the real thing. Which devices are played is kept in the state folder and holds
-until it is taken back; each is named as what it is, on every page and in an alarm.
+The simulator is made from the device's own profile and sits on a wire of this machine, or in memory
+where the wire would be a broker that the real one listens to as well; everything above is the real
+thing. Which devices are played is kept in the state folder and holds until it is taken back; each
+is named as what it is, on every page and in an alarm.
 """
 
 from __future__ import annotations
@@ -12,18 +13,32 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
 from controller.config import SecretError, resolve_secret
 from controller.health import Words
+from controller.streams import camera_of
+from devices.auto import AUTO, Memory
 from devices.model import DeviceSpec
+from devices.transports.link import Link
 from firmware_profiles.catalog import Catalog, UnknownProfile
 from firmware_profiles.loader import ProfileError
+from recorder.recording import SourceSpec
 
 _log = structlog.get_logger(__name__)
 
 MARK = "(simulator)"
+_SERIAL = ("serial", "socket", "rfc2217")
+_UNSEEN = {
+    "http": "onvif/ptz",
+    "onvif": "onvif/ptz",
+    "udp": "visca/sony-ip",
+    "osc": "behringer/x32",
+}
+"""What stands in for a device of profile "auto" that nobody has ever asked; else any projector."""
+_PICTURES = {"slides": "test:slides", "microphone": "test:speech"}
 
 
 class StandIns:
@@ -32,6 +47,8 @@ class StandIns:
     def __init__(self, state: Path) -> None:
         self._file = state / "standins.json"
         self._ports: list[Any] = []
+        self.links: dict[str, Link] = {}
+        """Links to the played devices that are in memory, by their ids."""
 
     def names(self) -> list[str]:
         """The devices that are to be played by their simulators. Reads the disk."""
@@ -51,18 +68,25 @@ class StandIns:
         return names
 
     async def replace(
-        self, specs: Sequence[DeviceSpec], catalog: Catalog, folder: Path
+        self,
+        specs: Sequence[DeviceSpec],
+        catalog: Catalog,
+        folder: Path,
+        memory: Path | None = None,
     ) -> list[DeviceSpec]:
-        """The specs with the played devices on wires of this machine (serial ones in `folder`).
+        """The specs with the played devices on wires of this machine (serial ones in `folder`) or
+        in `links`. `memory`: the file that says what devices of profile "auto" are.
 
         One that cannot be played stays the real one, with a line in the log.
         """
-        names = set(self.names())
+        names = set(await asyncio.to_thread(self.names))
+        known = Memory(memory)
         made: list[DeviceSpec] = []
         for spec in specs:
             if spec.id in names:
                 try:
-                    made.append(await self._play(spec, catalog, folder))
+                    told = await asyncio.to_thread(_recognised, spec, known)
+                    made.append(await self._play(told, catalog, folder))
                     continue
                 except (ValueError, OSError, SecretError, UnknownProfile, ProfileError) as error:
                     _log.warning("no_simulator", device=spec.id, error=str(error))
@@ -75,8 +99,23 @@ class StandIns:
             await port.stop()
         self._ports.clear()
 
+    def sources(
+        self, sources: Sequence[SourceSpec], specs: Sequence[DeviceSpec]
+    ) -> list[SourceSpec]:
+        """The sources, where a played camera was to say its address with a test picture."""
+        played = {spec.id for spec in specs if spec.name.endswith(MARK)}
+        return [
+            source.model_copy(
+                update={"url": _PICTURES.get(source.role, "test:presenter"), "sub": None}
+            )
+            if camera_of(source.url) in played
+            else source
+            for source in sources
+        ]
+
     async def _play(self, spec: DeviceSpec, catalog: Catalog, folder: Path) -> DeviceSpec:
-        from devices.simulator import make_device, make_port  # only a trial needs it
+        from devices.memory import MemoryLink  # only a trial needs these
+        from devices.simulator import make_device, make_port
 
         options = {
             name: resolve_secret(value)
@@ -86,24 +125,51 @@ class StandIns:
         }
         scheme, _, rest = spec.transport.partition("://")
         profile = catalog.get(spec.profile)
+        if (dialect := spec.options.get("dialect")) is not None:
+            profile = catalog.named_dialect(spec.profile, str(dialect))
         known = set(profile.options) | {"username", "password", "pin"}
-        device = make_device(profile, {k: v for k, v in options.items() if k in known})
-        if scheme == "serial":
+        # A device that nobody gave a password here has none, whatever the factory sets.
+        own: dict[str, Any] = {}
+        own |= {name: "" for name in ("password", "pin") if name in profile.simulator.options}
+        own |= {name: value for name, value in options.items() if name in known}
+        if scheme == "mqtt" and "topic" in profile.options and rest:
+            own["topic"] = unquote(rest).strip("/")
+        device = make_device(profile, own)
+        if "stream_uri" in device.values:
+            device.preset("stream_uri", "none")  # nothing streams from here: see `sources`
+        where = spec.transport
+        if scheme == "mqtt":
+            session = profile.session_for("mqtt")
+            self.links[spec.id] = MemoryLink(device, session, datagram=True)
+        elif scheme in _SERIAL:
             await asyncio.to_thread(folder.mkdir, 0o700, parents=True, exist_ok=True)
-            port = make_port(device, pty=str(folder / f"{spec.id}.tty"))
-            query = rest.partition("?")[2]
-        elif scheme in {"tcp", "udp", "osc", "http"}:
+            where = await self._open(make_port(device, pty=str(folder / f"{spec.id}.tty")))
+            if scheme == "serial" and (query := rest.partition("?")[2]):
+                where = f"{where}?{query}"
+        elif scheme in {"tcp", "udp", "osc", "http", "onvif"}:
             port = make_port(device, port=0, udp=scheme in {"udp", "osc"})
-            query = ""
+            where = await self._open(port)
         else:
             raise ValueError(f"nothing plays a device on {scheme}://")
-        address = await port.start()
-        self._ports.append(port)
-        where = address if "://" in address else f"{scheme}://{address}"
-        if query and "?" not in where:
-            where = f"{where}?{query}"
+        # Without its hardware address the real one isn't woken.
+        kept = {k: v for k, v in spec.options.items() if k not in {"mac", "broadcast"}}
         name = f"{spec.name or spec.id} {MARK}"
-        return spec.model_copy(update={"transport": where, "name": name})
+        return spec.model_copy(update={"transport": where, "name": name, "options": kept})
+
+    async def _open(self, port: Any) -> str:
+        address = str(await port.start())
+        self._ports.append(port)
+        return address
+
+
+def _recognised(spec: DeviceSpec, memory: Memory) -> DeviceSpec:
+    """A device of profile "auto" as what it was when it was asked last."""
+    if spec.profile != AUTO:
+        return spec
+    known = memory.recall(spec)
+    scheme = spec.transport.partition("://")[0]
+    fallback = "samsung/mdc" if scheme in _SERIAL else _UNSEEN.get(scheme, "pjlink/class1")
+    return spec.model_copy(update={"profile": known.profile if known else fallback})
 
 
 def played(spec: DeviceSpec) -> Words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from devices.model import CommandResult, DeviceSpec, DeviceState, Value
 from devices.notices import NoticeBoard
 from devices.secrets import SecretError, resolve
 from devices.traffic import Traffic, TrafficLog
+from devices.transports.link import Link
 from devices.transports.mqtt import MqttLink
 from devices.transports.open import TransportError, open_link, parse_address
 from firmware_profiles.catalog import Catalog, UnknownProfile
@@ -133,8 +134,10 @@ class DeviceManager:
         mqtt: MqttLink | None = None,
         clock: Clock | None = None,
         memory: Path | None = None,
+        links: Mapping[str, Link] | None = None,
     ) -> None:
-        """`memory`: a file that keeps what devices of profile "auto" were recognised as. Raises
+        """`memory`: a file that keeps what devices of profile "auto" were recognised as. `links`:
+        devices that are reached by another link than their transport's (played ones). Raises
         SpecError for a table that can't be used."""
         self._drivers: dict[str, Driver | AutoDevice] = {}
         self._notices = NoticeBoard(self._listeners)
@@ -146,7 +149,8 @@ class DeviceManager:
             if spec.profile == AUTO:
                 self._drivers[spec.id] = _auto(spec, catalog, on_state, clock, known)
             else:
-                self._drivers[spec.id] = _driver(spec, catalog, on_state, mqtt, clock)
+                link = (links or {}).get(spec.id)
+                self._drivers[spec.id] = _driver(spec, catalog, on_state, mqtt, clock, link=link)
 
     async def start(self) -> None:
         """Begin connecting to all devices; returns at once."""
@@ -252,6 +256,7 @@ def _driver(
     mqtt: MqttLink | None,
     clock: Clock | None,
     traffic: TrafficLog | None = None,
+    link: Link | None = None,
 ) -> Driver:
     profile = check_spec(spec, catalog)
     address = parse_address(spec.transport, profile)
@@ -261,7 +266,7 @@ def _driver(
         plain["topic"] = address.path
     defaults = {name: option.default for name, option in profile.options.items()}
     try:
-        link = open_link(address, profile, {**defaults, **plain}, mqtt)
+        link = link or open_link(address, profile, {**defaults, **plain}, mqtt)
     except TransportError as error:
         remedy = error.remedy[0].upper() + error.remedy[1:]
         raise SpecError(spec.id, "transport", str(error), remedy) from error
