@@ -1,4 +1,4 @@
-"""What people decide after class reaches the server, by way of the daemon: trim, erase, withdraw."""
+"""What people decide after class reaches the server, by the daemon: trim, erase, withdraw."""
 
 from __future__ import annotations
 
