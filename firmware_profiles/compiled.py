@@ -23,6 +23,7 @@ CAPABILITIES = {
     "preset_clear": "preset",
     "screen": "travel",
 }
+HTTP_KINDS = ("http", "shelly", "onvif")
 STATES = {
     "preset_recall": "preset"
 }  # what is known afterwards, where it isn't called as the command
@@ -233,6 +234,12 @@ def _compile(
 ) -> Template:
     if spec and spec.reads and isinstance(source, dict) and "text" not in source:
         maps = {**maps, "value": _typed(maps["value"])} if "value" in maps else maps
+    told = isinstance(source, str) or "topic" in source or profile.frame.encoding == "json"
+    if not told and profile.transports.http is None:
+        raise TemplateError(
+            "a table is a message of MQTT (with a topic), of HTTP (with transports.http) "
+            'or of JSON (with frame.encoding = "json")'
+        )
     constants = dict(spec.fields) if spec else {}
     if spec and spec.cmd is not None:
         constants["cmd"] = spec.cmd
@@ -335,6 +342,12 @@ def problems(profile: Profile) -> Iterator[ProfileProblem]:
     transports = profile.transports
     if not transports.ways():
         yield ProfileProblem(("transports",), "no transport", "add [transports.tcp] or another")
+    if transports.http is not None and profile.session_for("http").kind not in HTTP_KINDS:
+        yield ProfileProblem(
+            ("session",) if profile.session.kind != "plain" else ("transports", "http"),
+            "HTTP needs a session that hears a refused password",
+            'write session = { kind = "http" }',
+        )
     frames = [("tx", tx) for tx in profile.frame.tx] + [("rx", rx) for rx in profile.frame.rx]
     for side, framing in frames:
         ways = sum((bool(framing.end), framing.length is not None, framing.fixed is not None))

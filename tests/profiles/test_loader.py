@@ -82,6 +82,54 @@ def test_what_is_wrong_and_where(
     assert error.file.endswith("test.toml") and error.remedy
 
 
+HTTP = """title = "Test relay"
+vendor = "Test"
+kind = "relay"
+
+[transports]
+http = {}
+
+[session]
+kind = "http"
+
+[commands.relay]
+values = { on = "on", off = "off" }
+set = { get = "/relay?turn={value}" }
+ack = { json = { ison = "{value}" } }
+get = { get = "/relay" }
+is = { json = { ison = "{value}" } }
+reads = { true = "on", false = "off" }
+
+[[evidence]]
+document = "none"
+status = "unverified"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "message"),
+    [
+        ('kind = "http"', 'kind = "plain"', 6, "transports.http", "refused password"),
+        ("http = {}", "tcp = { port = 80 }", 13, "commands.relay.set", "transports.http"),
+        ('{ get = "/relay" }', '{ gett = "/relay" }', 15, "commands.relay.get", "HTTP request"),
+        ('{ get = "/relay" }', '{ get = "/a", put = "/b" }', 15, "commands.relay.get", "HTTP"),
+        ('ack = { json = { ison = "{value}" } }', "ack = { status = 200 }", 14,
+         "commands.relay.ack", "needs text or json"),
+        ('"/relay?turn={value}"', '"/relay?turn={value"', 13, "commands.relay.set", "single {"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_message_of_http(
+    tmp_path: Path, old: str, new: str, line: int, key: str, message: str
+) -> None:
+    assert _load(tmp_path, HTTP)
+    assert old in HTTP
+    with pytest.raises(ProfileError) as caught:
+        _load(tmp_path, HTTP.replace(old, new))
+    error = caught.value
+    assert (error.line, error.key) == (line, key), str(error)
+    assert message in str(error) and error.remedy
+
+
 def test_a_sites_own_profile_stands_before_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "samsung").mkdir()
     (tmp_path / "samsung" / "mdc.toml").write_text(GOOD)
