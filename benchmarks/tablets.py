@@ -4,7 +4,9 @@ Room, broker and crowd are processes of their own; the lecturer's tablet is in t
 six tablets come in over MQTT, the others over the WebSocket. `page_turn_N_p99_ms`: from the
 lecturer's send to each tablet's copy of the page, 99th percentile over tablets and turns;
 `…_last_…`: until the last tablet of a turn has it. `saved_N_…`: until the lecturer's tablet hears
-that the turn is committed; a slow disk shows there. One slow turn among TURNS must not be the 99th
+that the turn is committed; a slow disk shows there. `room_cpu_N_turn_ms`: the room's processor
+time for a turn, above that of a quarter of a second of a class that listens (`…_idle_ms`); the
+machine's other work hardly changes these. One slow turn among TURNS must not be the 99th
 percentile, so there are many. Also: N joining at once, N answering at once (counted exactly), one
 tablet after the other returning from standby with all that it missed (`standby_back_…`), one that
 joins late (`late_join_…`), and all back after the broker was killed.
@@ -226,8 +228,14 @@ async def _crowd(lecturer: Lecturer, room: Other, crowd: Other, n: int) -> dict[
 
     where = await room.do("where")
     await phase("join", _join(room, crowd, n))
+    idle = [await room.do("cpu")]
     await phase("the bare broker", _raw(where, crowd, n))
+    idle.append(await room.do("cpu"))
     await phase("page turns", _turns(lecturer, crowd, n))
+    turned = [idle[1], await room.do("cpu")]
+    rest, work = ((after["s"] - before["s"]) / TURNS for before, after in (idle, turned))
+    figures[f"room_cpu_{n}_idle_ms"] = round(1000 * rest, 2)
+    figures[f"room_cpu_{n}_turn_ms"] = round(1000 * (work - rest), 2)
     turn, bare = figures[f"page_turn_{n}_p99_ms"], figures[f"broker_{n}_p99_ms"]
     assert turn is not None
     assert bare is not None

@@ -166,6 +166,8 @@ class ManagedBroker:
                 "max_queued_messages 1000",
                 "max_inflight_messages 40",
                 "max_keepalive 300",
+                # A page turn must not wait for the acknowledgement of what was sent before it.
+                "set_tcp_nodelay true",
                 "log_dest stderr",
                 "log_type error",
                 "log_type warning",

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Set
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 
@@ -28,6 +28,7 @@ AT_ONCE = 8
 SUSPENDED_S = 60.0
 SILENT_S = 2.5 * LEASE_MS / 1000
 
+_Waiting: TypeAlias = "asyncio.Queue[tuple[str, str, int, bool]]"
 _log = structlog.get_logger(__name__)
 
 
@@ -56,12 +57,20 @@ class _MqttMember(Member):
     def __init__(self, door: MqttTablets, tablet: Tablet) -> None:
         super().__init__(tablet)
         self._door = door
+        self._own = f"tablets/{tablet.id}/down"
         self.inbox: asyncio.Queue[bytes] = asyncio.Queue(WAITING_UP)
         self.worker: asyncio.Task[None] | None = None
         self.heard_at = 0.0
 
     def send(self, text: str) -> None:
-        self._door.put(f"tablets/{self.tablet.id}/down", text)
+        self._door.put(self._own, text)
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        if kind == "pong":
+            # The next ping makes a lost one good; acknowledging them would be half of all traffic.
+            self._door.put(self._own, text_of({"type": kind, **fields}), qos=0)
+        else:
+            super().tell(kind, **fields)
 
     def close(self, code: str, reason: str) -> None:
         self.tell("bye", code=code, message=reason)
@@ -75,7 +84,8 @@ class MqttTablets:
         self._room, self._link, self._access = room, link, access
         self._base = f"classroom/{room.room}"
         self._members: dict[str, _MqttMember] = {}
-        self._down: asyncio.Queue[tuple[str, str, int, bool]] = asyncio.Queue(WAITING_DOWN)
+        self._class: _Waiting = asyncio.Queue(WAITING_DOWN)
+        self._down: _Waiting = asyncio.Queue(WAITING_DOWN)
         self._tasks: list[asyncio.Task[None]] = []
         self._jobs: set[asyncio.Task[Any]] = set()
         self._ends: list[Callable[[], None]] = []
@@ -83,7 +93,8 @@ class MqttTablets:
 
     async def start(self) -> None:
         """Begins to listen."""
-        self._tasks = [asyncio.create_task(job) for job in (self._publish_all(), self._sweep())]
+        jobs = (self._publish_all(self._class), self._publish_all(self._down), self._sweep())
+        self._tasks = [asyncio.create_task(job) for job in jobs]
         self._room.broadcasts.append(self._broadcast)
         self._room.pairing.on_revoked.append(self._revoked)
         self._ends = [
@@ -194,26 +205,29 @@ class MqttTablets:
     # --- out -----------------------------------------------------------------------------------
 
     def put(self, topic: str, text: str, *, qos: int = 1, retain: bool = False) -> None:
-        """Queues one publish below the room's topic; what a gone broker misses is asked for."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._down.put_nowait((topic, text, qos, retain))
+        """Queues one publish below the room's topic; what a gone broker misses is asked for.
 
-    def _broadcast(self, channel: str, text: str) -> None:
+        What the class hears never waits for what single tablets are told.
+        """
+        waiting = self._class if topic.startswith("class/") else self._down
+        with contextlib.suppress(asyncio.QueueFull):
+            waiting.put_nowait((topic, text, qos, retain))
+
+    def _broadcast(self, channel: str, text: str, kinds: Set[str]) -> None:
         self.put(f"class/{channel}", text, qos=1 if channel == "log" else 0)
-        if channel == "log" and self._room.lesson:
+        if kinds and self._room.lesson:
             state = self._room.lesson.state
-            page = next((p for p in state["pages"] if p["id"] == state["page"]), None)
-            kinds = {entry["kind"] for entry in json.loads(text)["entries"]}
             if kinds & {"page", "deck", "add_page", "begin"}:
+                page = next((p for p in state["pages"] if p["id"] == state["page"]), None)
                 where = {"session": state["session"], "seq": state["seq"], "page": page}
                 self.put("class/page", json.dumps(where), retain=True)
             if "end" in kinds:
                 self.put("class/page", "", retain=True)
 
-    async def _publish_all(self) -> None:
+    async def _publish_all(self, waiting: _Waiting) -> None:
         free = asyncio.Semaphore(AT_ONCE)
         while True:
-            topic, text, qos, retain = await self._down.get()
+            topic, text, qos, retain = await waiting.get()
             await free.acquire()
             job = self._later(self._publish(topic, text, qos, retain))
             job.add_done_callback(lambda _: free.release())

@@ -81,6 +81,42 @@ async def test_a_missed_last_entry_is_noticed_by_the_heartbeat(
     await until(lambda: ada.replica.state["mode"] == "free")
 
 
+class Unacknowledging:
+    """A broker that acknowledges nothing below one topic."""
+
+    port, connected = 1883, True
+
+    def __init__(self, stuck: str) -> None:
+        self.stuck, self.published = stuck, list[str]()
+
+    async def publish(
+        self, topic: str, payload: Any, *, qos: int = 1, retain: bool = False
+    ) -> None:
+        if self.stuck in topic and qos > 0:
+            await asyncio.Event().wait()
+        self.published.append(topic)
+
+    def subscribe(self, topic_filter: str, handler: Any) -> Any:
+        return lambda: None
+
+    def watch(self, watcher: Any) -> Any:
+        return lambda: None
+
+
+async def test_what_the_class_hears_does_not_wait_for_single_tablets(
+    lesson: Any, room: Any, until: Any
+) -> None:
+    link = Unacknowledging("/down")
+    door = MqttTablets(room, link, None)
+    await door.start()
+    for number in range(300):
+        door.put(f"tablets/t{number}/down", "{}")
+    await lesson.put("page", {"page": "pb", "show_at": 0})
+    await until(lambda: "classroom/room1/class/page" in link.published)
+    assert "classroom/room1/class/log" in link.published
+    await door.stop()
+
+
 async def test_a_tablet_cannot_speak_or_listen_for_another(
     lesson: Any, native: Any, room: Any, door: Any, until: Any
 ) -> None:
