@@ -32,6 +32,7 @@ from controller.lesson import Lesson
 from controller.notes import Notes
 from controller.outbox import Outbox
 from controller.persons import Persons
+from controller.recorder_health import RecorderHealth
 from controller.rights_room import decisions
 from controller.session import Session, now_utc
 from controller.state import (
@@ -91,6 +92,7 @@ class Classroom:
         )
         self._upkeep = Upkeep(config, self._lesson)
         self._by_itself = ByItself(config, devices, self._lesson.register)
+        self.recorder_health = RecorderHealth(config, self._lesson.capture)
         self._following = Following(config.sources, devices)
         self._lesson.capture.seen = self._following.seen
         self._production = Afterwards(self._lesson, self._outbox, self.publish_event).production
@@ -205,9 +207,8 @@ class Classroom:
     def picture(self, source: str) -> bytes | None:
         """The newest confidence picture (JPEG), None when there is none or it is old."""
         recorder = self._lesson.capture.recorder
-        if recorder is None or all(spec.id != source for spec in self.config.sources):
-            return None
-        if recorder.wanted.paused:
+        known = any(spec.id == source for spec in self.config.sources)
+        if recorder is None or recorder.wanted.paused or not known:
             return None
         return picture(recorder.folder, source)
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.broadcast import Broadcast
 from controller.classroom import Classroom
 from controller.discovery import Discovery
+from controller.disk_health import DiskProbe
 from controller.roomfile import RoomFile
 from controller.settings import AuthSettings
 from controller.state import AccessRole
@@ -37,6 +38,7 @@ from dashboard.api import (
     hls,
     live,
     login,
+    machine,
     persons,
     pushes,
     questions,
@@ -48,6 +50,7 @@ from dashboard.api import (
     tablet_socket,
     tablets,
     timetable,
+    trail,
     view,
 )
 from dashboard.auth import Authenticator, anyone
@@ -160,6 +163,7 @@ def create_app(
     app.state.discovery = Discovery(
         Catalog(classroom.config.profiles.paths), classroom.config.devices, classroom.mqtt
     )
+    app.state.disk = DiskProbe(classroom.config.storage.recordings)
     app.state.presets = PresetPictures(classroom.state_folder / "presets")
     app.state.broadcast = broadcast
     app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
@@ -180,6 +184,8 @@ def create_app(
         timetable,
         calls,
         console,
+        machine,
+        trail,
         discovery,
         admin,
         backup,

@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 from controller.discovery import SearchView, TrialView
 from controller.journal import JournalEntry
 from controller.logbook import LogLine
+from controller.recorder_health import RecordingHealth
 from controller.rights import RightsView
 from controller.roomfile import OldText, RoomText
 from controller.state import (
@@ -27,9 +28,10 @@ from controller.state import (
 from dashboard.api.admin import Checked, Draft, NewDevice
 from dashboard.api.backup import Restored
 from dashboard.api.calls import Call
-from dashboard.api.console import HealthView, SheetView
+from dashboard.api.console import SheetView
 from dashboard.api.discovery import Look, ProfileView, Trial
 from dashboard.api.login import Login, Me
+from dashboard.api.machine import HealthView
 from dashboard.api.review import (
     Heat,
     NewNote,
@@ -71,6 +73,7 @@ ANSWERS: list[type[BaseModel]] = [
     PresetPicture,
     Problem,
     RecordingDetail,
+    RecordingHealth,
     RecordingView,
     RecordingVisibility,
     ReviewLink,

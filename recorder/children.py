@@ -54,6 +54,11 @@ class FeedChild:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait in memory for the child to take them."""
+        return self._waiting
+
     def start(self) -> None:
         """Starts the process; messages put before wait in the queue. Raises OSError."""
         self._process = subprocess.Popen(

@@ -46,7 +46,9 @@ class SourceStatus(BaseModel):
     """One source as the recorder sees it.
 
     `level_dbfs` is the short-term peak of its sound; `dropped` counts packets that a slow disk
-    could not take.
+    could not take. `drift_ppm` is how much its clock runs slow against ours (None where ours
+    stamps it), `clock_resets` how often that clock jumped, `sender_latency_ms` its way to us as
+    its own clock tells it.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -61,6 +63,29 @@ class SourceStatus(BaseModel):
     gaps: int = 0
     dropped: int = 0
     level_dbfs: float | None = None
+    drift_ppm: float | None = None
+    clock_resets: int = 0
+    sender_latency_ms: float | None = None
+
+
+class EncoderStatus(BaseModel):
+    """What encodes the program: `name` as FFmpeg calls it, `part` of the lecture counted from 1.
+
+    `fps` are pictures a second over the last two seconds or so, `frames` and `skipped` those of
+    this part, `behind_s` how late the newest one is, `queue_bytes` what waits in the recorder to be
+    taken; `hand_overs` counts how often another encoder took over in this class.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = ""
+    part: int = 0
+    fps: float | None = None
+    frames: int = 0
+    skipped: int = 0
+    behind_s: float = 0.0
+    queue_bytes: int = 0
+    hand_overs: int = 0
 
 
 class RecorderStatus(BaseModel):
@@ -81,6 +106,7 @@ class RecorderStatus(BaseModel):
     disk_free_bytes: int = 0
     disk_seconds_left: float | None = None
     program: Literal["starting", "running", "restarting", "off"] = "starting"
+    encoder: EncoderStatus = Field(default_factory=EncoderStatus)
     lecture: str | None = None
     error: str | None = None
 

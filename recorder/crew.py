@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from recorder.children import FeedChild
-from recorder.control import SourceStatus
+from recorder.control import EncoderStatus, SourceStatus
+from recorder.encoding import Encoding
 from recorder.feeds import Feeds
 from recorder.recording import Recording
 from recorder.sources.stream import Backoff
@@ -50,6 +51,7 @@ class Crew:
         self.finished: dict[str, Any] | None = None
         self.program_gone = asyncio.Event()
         self.heard = 0.0
+        self._encoding = Encoding()
         self._owner = owner
         self._with_program = program
         self._program: FeedChild | None = None
@@ -63,6 +65,11 @@ class Crew:
     @property
     def has_program(self) -> bool:
         return self._program is not None
+
+    def encoder(self) -> EncoderStatus:
+        """What encodes the program now, and how that goes."""
+        queued = self._program.waiting if self._program is not None else 0
+        return self._encoding.status.model_copy(update={"queue_bytes": queued})
 
     def _next_part(self) -> int:
         """One more than any part that was ever begun."""
@@ -135,8 +142,11 @@ class Crew:
         match event.get("event"):
             case "started":
                 self.program_state = "running"
+                self._encoding.started(event)
                 self._owner.fact("program_lost", "", False)
                 self._owner.changed()
+            case "progress":
+                self._encoding.progress(event, self.heard)
             case "finished":
                 self.finished = event
                 self.program_gone.set()

@@ -171,6 +171,7 @@ class ProgramChild:
         spec = manifest.program
         hardware = spec.encoder == "auto" and not (parts / SOFTWARE_ONLY).exists()
         encoder = encoders.choose("auto" if hardware else "software")
+        self.chosen = encoder
         self.facts = PartFacts(part, self.path.name, start, encoder=encoder)
         self.inbox = Inbox(sys.stdin.buffer)
         hasty = any("pace=fast" in source.url for source in manifest.sources)
@@ -216,7 +217,13 @@ class ProgramChild:
     def run(self) -> int:
         """Follows the feed to its end; 0 when it ended with `finish`."""
         program, told, heard = self.program, 0, 0
-        say("started", part=self.facts.part, file=self.path.name, encoder=self.facts.encoder)
+        say(
+            "started",
+            part=self.facts.part,
+            file=self.path.name,
+            encoder=self.facts.encoder,
+            chosen=self.chosen,
+        )
         for message in self.inbox:
             program.take(message)
             heard = self._tell_microphones(heard)

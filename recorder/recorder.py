@@ -218,8 +218,9 @@ class Recorder:
 
     async def _seconds(self) -> None:
         while True:
-            for source in self.sources.values():
+            for name, source in self.sources.items():
                 source.check()
+                self._note_clock(name, source.measured())
             written = 0
             for track in self.tracks.values():
                 track.check()
@@ -239,6 +240,13 @@ class Recorder:
                 self.begin_finish()
                 return
             await asyncio.sleep(1.0)
+
+    def _note_clock(self, source: str, measured: dict[str, float]) -> None:
+        if measured and source in self.tracks:
+            status = self.tracks[source].status
+            status.drift_ppm = measured.get("drift_ppm")
+            status.clock_resets = int(measured.get("clock_resets", 0))
+            status.sender_latency_ms = measured.get("sender_latency_ms")
 
     def _judge_sources(self) -> None:
         states = [track.status.state for track in self.tracks.values()]
@@ -331,6 +339,7 @@ class Recorder:
             disk_free_bytes=self._disk.free,
             disk_seconds_left=self._disk.seconds_left,
             program=self.crew.program_state,
+            encoder=self.crew.encoder(),
             lecture=f"products/{self.recording.lecture.name}"
             if self.recording.lecture.exists()
             else None,

@@ -21,6 +21,7 @@ from controller.journal import Journal
 from controller.notes import Notes
 from controller.outbox import Outbox
 from controller.persons import Persons
+from controller.recorder_health import EncoderView, RecordingHealth, SourceHealth
 from controller.rights import Rights
 from controller.settings import RoomConfig
 from controller.state import (
@@ -62,6 +63,43 @@ class OpenJournal(Journal):
         return await super().read(query, values)
 
 
+class PretendHealth:
+    """A recorder that does well while a class is on."""
+
+    def __init__(self, room: PretendRoom) -> None:
+        self._room = room
+
+    def view(self) -> RecordingHealth:
+        on = self._room.session is not None and self._room.session.ended is None
+        sources = [
+            SourceHealth(
+                id="front", drift_ppm=12.4, offset_ms=40.0, latency_ms=85.0, bytes=3 << 26
+            ),
+            SourceHealth(id="slides", drift_ppm=-3.1, resets=1, gaps=1, bytes=1 << 25),
+            SourceHealth(id="lectern", bytes=1 << 22),
+        ]
+        if not on:
+            return RecordingHealth(sources=sources)
+        return RecordingHealth(
+            recording="r1",
+            state="recording",
+            program="running",
+            disk_seconds_left=41_000,
+            encoder=EncoderView(
+                name="libx264",
+                part=1,
+                wanted_fps=30,
+                fps=29.9,
+                frames=5400,
+                skipped=2,
+                behind_s=0.21,
+                queue_bytes=180_000,
+                hand_overs=1,
+            ),
+            sources=sources,
+        )
+
+
 class PretendRoom:
     """Obeys at once. Tests set what devices and sources say and call `tell` to publish it."""
 
@@ -96,6 +134,7 @@ class PretendRoom:
         ]
         self.timetable = PretendTimetable(self._publish)
         self.help = PretendHelp(self._publish)
+        self.recorder_health = PretendHealth(self)
         self.alarms: list[Alarm] = []
         self.delivered: list[DeliveryView] = []
         self.pictures = 0

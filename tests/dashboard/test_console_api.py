@@ -17,7 +17,7 @@ import httpx
 import pytest
 import websockets
 
-from controller.logbook import Logbook
+from controller.logbook import LOGBOOK, Logbook
 from controller.roomfile import RoomFile
 from controller.state import AccessRole, Actor
 from dashboard.app import create_app
@@ -64,7 +64,9 @@ async def projector() -> AsyncIterator[str]:
 async def test_the_machine_and_the_sheet(connect: Connect) -> None:
     client = connect(AccessRole.TECHNICIAN)
     health = (await client.get("/api/v1/health")).json()
-    assert health["disk_total_bytes"] > health["disk_free_bytes"] > 0 < health["memory_bytes"]
+    disk = health["disk"]
+    assert disk["total_bytes"] > disk["free_bytes"] > 0 < health["memory_bytes"]
+    assert disk["sync_ms"] > 0 and disk["read_only"] is False
     sheet = (await client.get("/api/v1/sheet")).json()
     assert sheet["panel"]["url"] == "http://room.test/" and sheet["panel"]["path"].startswith("M")
     assert sheet["join"]["url"].endswith("/tablet")
@@ -82,6 +84,23 @@ async def test_the_journal_is_searched_and_downloaded(room: Any, connect: Connec
     assert [row["kind"] for row in rows] == ["pause", "start"]
     assert rows[0]["actor"] == "'=cmd()", "a spreadsheet must not run it"
     assert rows[0]["session"] == ""
+
+
+async def test_what_is_taken_away_holds_no_secret(room: Any, connect: Connect) -> None:
+    actor = Actor(name="Tech", role=AccessRole.TECHNICIAN, door="panel")
+    told = {"url": "rtsp://admin:hunter2@10.0.0.9/1", "password": "hunter2"}
+    await room.journal.enter(actor, "device", data=told)
+    said = {"name": "room", "msg": "refused password=hunter2", "levelname": "INFO"}
+    LOGBOOK.emit(logging.makeLogRecord(said))
+    client = connect(AccessRole.TECHNICIAN)
+    for path in ("journal.jsonl", "journal.csv", "journal", "logs.txt", "logs.jsonl", "logs"):
+        answer = await client.get(f"/api/v1/{path}")
+        assert "hunter2" not in answer.text and "***" in answer.text, path
+    line = (await client.get("/api/v1/journal.jsonl")).text.splitlines()[0]
+    assert json.loads(line)["data"]["url"] == "rtsp://***@10.0.0.9/1"
+    log = await client.get("/api/v1/logs.txt", params={"text": "refused"})
+    assert log.headers["content-disposition"] == 'attachment; filename="classroomd.log"'
+    assert " room: refused password=***\n" in log.text
 
 
 def test_the_log_remembers_its_newest_lines() -> None:

@@ -33,6 +33,9 @@ async def test_a_class_becomes_a_lecture(hold_class: Callable[..., Any]) -> None
     await made.say("layout", layout="side-by-side")
     await made.say("mark", kind="bookmark", data={"label": "Important"})
     await made.until(lambda: made.status.duration_s > 5, "five seconds")
+    await made.until(lambda: (made.status.encoder.fps or 0) > 0, "the encoder's rate")
+    encoder = made.status.encoder
+    assert encoder.name and encoder.part == 1 and encoder.frames > 0 == encoder.hand_overs
     await made.say("hold")
     held = made.status.duration_s
     await made.finish()

@@ -103,8 +103,31 @@ export interface DeviceState {
   presets: Record<string, string>;
 }
 
+export interface DiskHealth {
+  device: string;
+  kind: string;
+  free_bytes: number;
+  total_bytes: number;
+  files_left: number | null;
+  read_only: boolean;
+  errors: number | null;
+  sync_ms: number | null;
+}
+
 export interface Draft {
   text: string;
+}
+
+export interface EncoderView {
+  name: string;
+  part: number;
+  wanted_fps: number;
+  fps: number | null;
+  frames: number;
+  skipped: number;
+  behind_s: number;
+  queue_bytes: number;
+  hand_overs: number;
 }
 
 export interface End {
@@ -156,8 +179,7 @@ export interface HealthView {
   load: number;
   cores: number;
   memory_bytes: number;
-  disk_free_bytes: number;
-  disk_total_bytes: number;
+  disk: DiskHealth;
   reserve_bytes: number;
   clock_synchronised: boolean | null;
   trouble: string;
@@ -316,6 +338,8 @@ export interface RecordingDetail {
   bytes: number;
   error: string | null;
   production: ProductionView | null;
+  going: string | null;
+  pruned: string | null;
   course: string | null;
   lecturer: string | null;
   language: string | null;
@@ -336,6 +360,16 @@ export interface RecordingDetail {
   held: Record<string, unknown> | null;
 }
 
+export interface RecordingHealth {
+  recording: string | null;
+  state: string;
+  program: "starting" | "running" | "restarting" | "off";
+  restarts: number;
+  disk_seconds_left: number | null;
+  encoder: EncoderView | null;
+  sources: SourceHealth[];
+}
+
 export interface RecordingView {
   id: string;
   session: string;
@@ -348,6 +382,8 @@ export interface RecordingView {
   bytes: number;
   error: string | null;
   production: ProductionView | null;
+  going: string | null;
+  pruned: string | null;
 }
 
 export interface RecordingVisibility {
@@ -491,6 +527,18 @@ export interface SlotView {
   starts: string;
   ends: string;
   state: "later" | "due" | "now" | "started" | "skipped" | "over";
+}
+
+export interface SourceHealth {
+  id: string;
+  drift_ppm: number | null;
+  resets: number;
+  offset_ms: number;
+  latency_ms: number | null;
+  gaps: number;
+  dropped: number;
+  bytes: number;
+  first_frame_ms: number | null;
 }
 
 export interface SourceView {

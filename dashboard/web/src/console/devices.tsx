@@ -6,6 +6,7 @@ import type { CommandInfo, CommandResult, DeviceState, Traffic } from "../api/ty
 import { t as shared } from "../i18n";
 import { deviceWord } from "../panel/devices";
 import { room } from "../room/store";
+import { deviceName, isPlayed } from "../room/names";
 import { Button } from "../ui/button";
 import { told } from "./api";
 import { t, type Key } from "./texts";
@@ -136,11 +137,11 @@ function Command({ device, info }: { device: DeviceState; info: CommandInfo }) {
 
 /** The simulator in the device's place, for a trial: the room control begins anew with it. */
 function StandIn({ device }: { device: DeviceState }) {
-  const on = device.name.endsWith("(simulator)");
+  const on = isPlayed(device);
   return (
     <Button
       act={() => told("POST", `/standins/${encodeURIComponent(device.id)}`, { on: !on })}
-      label={`${device.name || device.id}: ${t(on ? "standin.off" : "standin.on")}`}
+      label={`${deviceName(device)}: ${t(on ? "standin.off" : "standin.on")}`}
     >
       {t(on ? "standin.off" : "standin.on")}
     </Button>
@@ -156,7 +157,7 @@ function Device({ device }: { device: DeviceState }) {
       <div class="line">
         <span class={`mark ${mark}`} aria-hidden="true" />
         <h2 id={`device-${device.id}`}>
-          <bdi>{device.name || device.id}</bdi>
+          <bdi>{deviceName(device)}</bdi>
         </h2>
         <span>{text}</span>
       </div>

@@ -2,10 +2,11 @@
 
 import { useSignal } from "@preact/signals";
 import type { JournalEntry, LogLine } from "../api/types";
-import { clock, day } from "../i18n";
+import { clock, day, toTheSecond } from "../i18n";
 import { room } from "../room/store";
+import { Icon } from "../ui/icons";
 import { told, useEvery } from "./api";
-import { t } from "./texts";
+import { t, type Key } from "./texts";
 
 const LEVELS = ["info", "warning", "error"];
 
@@ -16,6 +17,21 @@ function When({ at }: { at: string }) {
     <time dateTime={at}>
       {day(when, zone, "medium")} {clock(when, zone)}
     </time>
+  );
+}
+
+/** A file of what is shown, for someone else to read: the room leaves secrets out. */
+function Download({ name, kind, query }: { name: string; kind: string; query: string }) {
+  return (
+    <a
+      class="button plain"
+      href={`/api/v1/${name}?${query}`}
+      download
+      aria-label={t("download.as", { kind })}
+    >
+      <Icon name="download" />
+      <span class="button-text">{kind}</span>
+    </a>
   );
 }
 
@@ -35,9 +51,8 @@ function Trail() {
           <span>{t("journal.filter")}</span>
           <input type="search" value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} />
         </label>
-        <a class="button plain" href={`/api/v1/journal.csv?text=${encodeURIComponent(text.value)}`} download="journal.csv">
-          <span class="button-text">{t("journal.download")}</span>
-        </a>
+        <Download name="journal.csv" kind="CSV" query={`text=${encodeURIComponent(text.value)}`} />
+        <Download name="journal.jsonl" kind="JSONL" query={`text=${encodeURIComponent(text.value)}`} />
       </div>
       <div class="scroll" tabIndex={0} role="group" aria-label={t("tab.journal")}>
         <table>
@@ -79,7 +94,9 @@ function Log() {
   const text = useSignal("");
   const level = useSignal("info");
   const lines = useSignal<LogLine[]>([]);
-  const query = `n=200&level=${level.value}&text=${encodeURIComponent(text.value)}`;
+  const zone = room.value?.timezone ?? "UTC";
+  const filter = `level=${level.value}&text=${encodeURIComponent(text.value)}`;
+  const query = `n=200&${filter}`;
   useEvery(3000, async () => {
     const found = await told<LogLine[]>("GET", `/logs?${query}`);
     if (found !== null) lines.value = found;
@@ -97,17 +114,19 @@ function Log() {
           <select value={level.value} onChange={(event) => (level.value = event.currentTarget.value)}>
             {LEVELS.map((one) => (
               <option key={one} value={one}>
-                {one}
+                {t(`level.${one}` as Key)}
               </option>
             ))}
           </select>
         </label>
+        <Download name="logs.txt" kind={t("log.text")} query={filter} />
+        <Download name="logs.jsonl" kind="JSONL" query={filter} />
       </div>
       <ol class="wire" dir="ltr" tabIndex={0} aria-label={t("log")}>
         {lines.value.map((line) => (
           <li key={line.seq} class={`log-${line.level}`}>
-            <time>{line.at.slice(11, 19)}</time>
-            <span>{line.level}</span>
+            <time dateTime={line.at}>{toTheSecond(new Date(line.at), zone)}</time>
+            <span>{LEVELS.includes(line.level) ? t(`level.${line.level}` as Key) : line.level}</span>
             <span class="wire-text">
               {line.name}: {line.text}
             </span>

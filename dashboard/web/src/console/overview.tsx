@@ -2,13 +2,15 @@
 
 import { useSignal } from "@preact/signals";
 import type { HealthView } from "../api/types";
-import { clock, day, said, size, t as shared } from "../i18n";
+import { clock, day, size, t as shared } from "../i18n";
 import { deliveryWord } from "../panel/deliveries";
-import { Picture } from "../panel/sources";
 import { ask, room } from "../room/store";
 import { Button } from "../ui/button";
 import { told, useEvery } from "./api";
+import { Encoder, Sources, useRecording } from "./recording";
 import { t } from "./texts";
+
+const SLOW_MS = 500;
 
 function HelpCall() {
   const call = room.value?.help;
@@ -62,29 +64,36 @@ function Alarms() {
   );
 }
 
-function Sources() {
-  const sources = room.value?.sources ?? [];
+function Disk({ one }: { one: HealthView }) {
+  const { disk } = one;
+  const full = disk.free_bytes < one.reserve_bytes;
+  const wrong = disk.read_only || (disk.errors ?? 0) > 0;
+  const slow = disk.sync_ms !== null && disk.sync_ms > SLOW_MS;
   return (
-    <section class="card" aria-labelledby="sources-title">
-      <h2 id="sources-title">{t("sources")}</h2>
-      <ul class="source-list">
-        {sources.map((source) => (
-          <li key={source.id} class="source">
-            {source.has_picture && <Picture source={source} />}
-            <p class="line">
-              <span
-                class={`mark ${source.state === "running" ? "good" : source.state === "idle" ? "off" : "bad"}`}
-                aria-hidden="true"
-              />
-              <bdi>{source.id}</bdi>
-              <span>{said(`source.${source.state}`, source.state)}</span>
-              {source.level_dbfs !== null && <bdi dir="ltr">{`${Math.round(source.level_dbfs)} dB`}</bdi>}
-            </p>
-            {source.detail !== "" && <p class="small" dir="auto">{source.detail}</p>}
-          </li>
-        ))}
-      </ul>
-    </section>
+    <>
+      <dt>{t("machine.disk")}</dt>
+      <dd class="line">
+        <span class={`mark ${full ? "bad" : "good"}`} aria-hidden="true" />
+        {t("machine.free", { free: size(disk.free_bytes), all: size(disk.total_bytes) })}
+        <bdi class="small" dir="ltr">
+          {[disk.device, disk.kind].filter(Boolean).join(" · ")}
+        </bdi>
+      </dd>
+      <dt>{t("disk.state")}</dt>
+      <dd class="line">
+        <span class={`mark ${wrong ? "bad" : "good"}`} aria-hidden="true" />
+        {disk.read_only
+          ? t("disk.readonly")
+          : disk.errors === null
+            ? t("disk.writable")
+            : t("disk.errors", { n: disk.errors })}
+      </dd>
+      <dt>{t("disk.sync")}</dt>
+      <dd class="line">
+        <span class={`mark ${disk.sync_ms === null || slow ? "bad" : "good"}`} aria-hidden="true" />
+        {disk.sync_ms === null ? t("disk.nosync") : t("ms", { n: Math.round(disk.sync_ms) })}
+      </dd>
+    </>
   );
 }
 
@@ -96,17 +105,12 @@ function Machine() {
   });
   const one = health.value;
   if (one === null) return null;
-  const full = one.disk_free_bytes < one.reserve_bytes;
   const synced = one.clock_synchronised;
   return (
     <section class="card" aria-labelledby="machine-title">
       <h2 id="machine-title">{t("machine")}</h2>
       <dl class="facts">
-        <dt>{t("machine.disk")}</dt>
-        <dd class="line">
-          <span class={`mark ${full ? "bad" : "good"}`} aria-hidden="true" />
-          {t("machine.free", { free: size(one.disk_free_bytes), all: size(one.disk_total_bytes) })}
-        </dd>
+        <Disk one={one} />
         <dt>{t("machine.clock")}</dt>
         <dd class="line">
           <span class={`mark ${synced === null ? "off" : synced ? "good" : "bad"}`} aria-hidden="true" />
@@ -213,11 +217,13 @@ function Deliveries() {
 }
 
 export function Overview() {
+  useRecording();
   return (
     <div class="columns">
       <HelpCall />
       <Alarms />
       <Sources />
+      <Encoder />
       <Machine />
       <Timetable />
       <Deliveries />

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Address, SheetView } from "../api/types";
 import { room } from "../room/store";
+import { deviceName } from "../room/names";
 import { Button } from "../ui/button";
 import { told } from "./api";
 import { t } from "./texts";
@@ -64,7 +65,7 @@ export function Sheet() {
           {(room.value?.devices ?? []).map((device) => (
             <tr key={device.id}>
               <td>
-                <bdi>{device.name || device.id}</bdi>
+                <bdi>{deviceName(device)}</bdi>
               </td>
               <td>
                 <code>{device.id}</code>

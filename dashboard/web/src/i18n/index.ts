@@ -78,6 +78,11 @@ export function clock(when: Date, zone: string): string {
   }).format(when);
 }
 
+/** The time of day with seconds, for what is looked at closely. */
+export function toTheSecond(when: Date, zone: string): string {
+  return new Intl.DateTimeFormat("en-GB", { timeStyle: "medium", timeZone: zone }).format(when);
+}
+
 export function day(when: Date, zone: string, style: "long" | "medium" = "long"): string {
   const options: Intl.DateTimeFormatOptions =
     style === "long"

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { DeviceState } from "../api/types";
 import { said, t, type Key } from "../i18n";
+import { deviceName } from "../room/names";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Icon } from "../ui/icons";
@@ -13,7 +14,7 @@ import { awake, commandOf, inputs, isCamera, reachable, switches, tell, type Swi
 export function SwitchButton({ device, name }: { device: DeviceState; name: Switch }) {
   const on = device.values[name] === true;
   const key: Key = `control.${name}.${on ? "on" : "off"}`;
-  const whose = device.name || device.id;
+  const whose = deviceName(device);
   return (
     <Button
       class="switch"
@@ -58,7 +59,7 @@ export function Volume({ device }: { device: DeviceState }) {
   };
   useEffect(() => () => clearTimeout(due.current), []);
   const shown = held.value ?? known ?? low;
-  const name = device.name || device.id;
+  const name = deviceName(device);
   return (
     <div class="volume">
       <input
@@ -110,7 +111,7 @@ export function DeviceSheet({ device, close }: { device: DeviceState; close: () 
   const input = device.desired["input"] ?? device.values["input"];
   const list = inputs(device);
   return (
-    <Dialog title={device.name || device.id} close={close} class="sheet">
+    <Dialog title={deviceName(device)} close={close} class="sheet">
       {isCamera(device) && <Camera device={device} />}
       {list.length > 0 && (
         <section class="sheet-part" aria-labelledby="input-title">
@@ -144,7 +145,7 @@ export function MoreButton({ device, open }: { device: DeviceState; open: () => 
       type="button"
       class="button plain device-more"
       aria-label={t(camera ? "control.camera.of" : "control.input.of", {
-        name: device.name || device.id,
+        name: deviceName(device),
       })}
       aria-haspopup="dialog"
       disabled={!reachable(device)}

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { DeviceState } from "../api/types";
 import { said, t } from "../i18n";
 import { ask, room, session, warmLeft } from "../room/store";
+import { deviceName } from "../room/names";
 import { beat } from "../room/time";
 import { Button } from "../ui/button";
 import { Icon } from "../ui/icons";
@@ -58,7 +59,7 @@ function Device({ device }: { device: DeviceState }) {
   const step = session.value?.steps.find(
     (one) => one.device === device.id && one.state === "failed",
   );
-  const name = device.name || device.id;
+  const name = deviceName(device);
   const open = useSignal(false);
   return (
     <li class={`device is-${mark}`}>
@@ -137,7 +138,7 @@ export function Scenes() {
 /** A device's or source's name as people know it. */
 export function nameOf(id: string): string {
   const device = room.value?.devices.find((one) => one.id === id);
-  if (device !== undefined) return device.name || device.id;
+  if (device !== undefined) return deviceName(device);
   const source = room.value?.sources.find((one) => one.id === id);
   return source === undefined ? id : said(`source.${source.role}`, source.id);
 }
