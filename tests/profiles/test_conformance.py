@@ -22,9 +22,7 @@ FAULTS = ["split", "merge", "garbage", "nak", "busy", "late", "silent-warming", 
 
 def _answers(profile: Profile) -> bool:
     """Does it answer anything at all?"""
-    return any(
-        c.access != "w" or (c.replies and c.access != "r") for c in profile.commands.values()
-    ) and any(
+    return any(c.access != "w" or c.replies for c in profile.commands.values()) and any(
         c.get is not None or c.ack is not None or profile.defaults.get or profile.defaults.ack
         for c in profile.commands.values()
     )
