@@ -73,7 +73,7 @@ class Conversation:
         self._framer.reset()
         self._pending = self._late = None
         self._completions = 0
-        self.link.on_data = self._received
+        self.link.on_data, self.link.on_late = self._received, self._came_late
         self.link.on_lost = self._link_lost
         self._session = session
         try:
@@ -202,6 +202,11 @@ class Conversation:
             self._traffic.add("note", b"", str(error))
             if self._answer is not None and not self._answer.done():
                 self._answer.set_exception(error)
+
+    def _came_late(self, data: bytes) -> None:
+        """The link says that this answers something older than what is asked now."""
+        self._traffic.add("note", b"", f"late answer to {self._late or 'an older question'}")
+        self._late_came.set()
 
     def notice(self, data: bytes) -> list[Meaning]:
         """What a datagram says that came by another way than this link."""

@@ -18,13 +18,15 @@ class Link(ABC):
     """One connection. After `close` or a loss it is opened again by a fresh `open`.
 
     `datagram`: what is written and received are whole messages. `lost` holds why the connection
-    went away, None while it stands.
+    went away, None while it stands. `on_late` gets the answer to a message that a newer one has
+    followed, on links that know which answer belongs to which message.
     """
 
     datagram = False
 
     def __init__(self) -> None:
         self.on_data: Callable[[bytes], None] = lambda data: None
+        self.on_late: Callable[[bytes], None] = lambda data: None
         self.on_lost: Callable[[str], None] = lambda why: None
         self.lost: str | None = "not connected"
 

@@ -135,6 +135,32 @@ async def test_a_camera_is_driven_over_http(
     assert secrets == [] and b"Nonce".hex(" ") not in str(manager.traffic("camera"))
 
 
+async def test_a_moves_answer_is_not_taken_for_the_stops(
+    camera: Any, manage: Callable[..., Any], until: Callable[..., Any]
+) -> None:
+    device, address = await camera()
+    manager: DeviceManager = await manage(_camera(address))
+    await until(manager, "camera", lambda s: "firmware" in s.values)
+    take = device.receive
+
+    def slowly(said: bytes) -> Any:
+        answer = take(said)
+        answer.delay = 0.5 if b"ContinuousMove" in said else 0.0
+        return answer
+
+    device.receive = slowly
+    move = asyncio.create_task(manager.send("camera", "pan_tilt", "left"))
+    async with asyncio.timeout(20):
+        while "pan_tilt" not in device.received:  # noqa: ASYNC110 - it runs beside us
+            await asyncio.sleep(0.01)
+    assert (await manager.send("camera", "pan_tilt", "stop")).outcome == "confirmed"
+    assert (await move).outcome == "replaced"
+    said = [entry.text for entry in manager.traffic("camera")]
+    assert "late answer to pan_tilt=left" in said
+    assert said.index("late answer to pan_tilt=left") < len(said) - 1
+    assert device.values["pan_tilt"] == "stop"
+
+
 async def test_a_camera_with_a_wrong_clock_is_driven(
     camera: Any, manage: Callable[..., Any], until: Callable[..., Any]
 ) -> None:
