@@ -190,11 +190,15 @@ async def test_any_log_looks_the_same_to_the_page_and_to_the_room(here: Room) ->
             "reveal": {"question": chance.choice("qrs"), "result": {"answered": 1}, "correct": 4},
             "permit": {"seat": stroke, "ink": chance.random() < 0.5},
             "share": {"sheet": None},
+            "inquiry": {"name": "A", "text": "?", "remote": False},
+            "inquiry_shown": {"inquiry": stroke, "name": "A", "text": "?", "remote": True},
+            "inquiry_done": {"inquiry": stroke},
             "unknown": {},
         }[kind]
 
     kinds = ["page", "add_page", "erase", "clear", "timer", "mode", "push", "ask", "close"]
-    kinds += ["reveal", "permit", "share", "unknown", *["ink"] * 12]
+    kinds += ["reveal", "permit", "share", "unknown", "inquiry_shown", "inquiry_done"]
+    kinds += ["ink"] * 12
 
     async def put(many: int) -> None:
         drawn = [
@@ -207,6 +211,56 @@ async def test_any_log_looks_the_same_to_the_page_and_to_the_room(here: Room) ->
     late, _ = await here.student("Late")
     await put(150)
     await here.in_step(there, late)
+
+
+async def test_a_fast_pointer_does_not_cut_the_lecturer_off(here: Room) -> None:
+    teacher, board = await here.teacher(), await here.board()
+    await teacher.get_by_role("button", name="Pointer", exact=True).click()
+    said = await teacher.evaluate(
+        """() => {
+          const send = WebSocket.prototype.send;
+          let said = 0;
+          WebSocket.prototype.send = function (text) {
+            if (text.includes('"pointer"')) said++;
+            send.call(this, text);
+          };
+          const canvas = document.querySelector("canvas.live");
+          const { left, top, width, height } = canvas.getBoundingClientRect();
+          for (let n = 0; n <= 600; n++) {
+            const clientX = left + (width * n) / 800, clientY = top + height / 2;
+            const where = { pointerType: "mouse", clientX, clientY };
+            canvas.dispatchEvent(new PointerEvent("pointermove", where));
+          }
+          return said;
+        }"""
+    )
+    assert said < 100
+    await expect(board.locator(".dot")).to_have_attribute("style", re.compile(r"left: 7[45]\."))
+    await expect(teacher.get_by_text("Too many messages")).to_have_count(0)
+
+
+async def test_what_the_room_dropped_is_said_again(
+    here: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teacher, (ada, _) = await here.teacher(), await here.student("Ada")
+    await teacher.get_by_role("tab", name="Ask").click()
+    await teacher.get_by_label("Kind").select_option("number")
+    await teacher.get_by_role("button", name="Ask now").click()
+    receive, dropped = here.tablets.room.receive, list[str]()
+
+    async def lossy(member: Any, raw: Any) -> None:
+        if '"answer"' in raw and not dropped:
+            dropped.append(raw)
+            return
+        await receive(member, raw)
+
+    monkeypatch.setattr(here.tablets.room, "receive", lossy)
+    await ada.get_by_label("Your number").fill("42")
+    await ada.get_by_role("button", name="Send answer").click()
+    given = ada.locator(".given")
+    await expect(given).to_have_attribute("data-state", "waiting")
+    await expect(given).to_have_attribute("data-state", "counted")
+    assert dropped
 
 
 async def test_ink_is_on_the_screen_in_the_frame_it_was_drawn(here: Room) -> None:

@@ -3,7 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import * as outbox from "./outbox";
 import { Replica } from "./replica";
-import type { FromRoom, LessonState, ResultView, Seats, You } from "./types";
+import type { FromRoom, LessonState, OpenInquiry, ResultView, Seats, You } from "./types";
 
 export type Role = "student" | "board" | "lecturer";
 export type Link = "connecting" | "open" | "away" | "unpaired" | "revoked";
@@ -32,6 +32,7 @@ export const handUp = signal(false);
 export const lost = signal(false);
 export const results = signal<ResultView[]>([]);
 export const seats = signal<Seats | null>(null);
+export const inquiries = signal<OpenInquiry[]>([]);
 export const pointer = signal<{ page: string; at: [number, number] } | null>(null);
 export const problem = signal("");
 export const offset = signal(0);
@@ -196,6 +197,7 @@ function obey(message: FromRoom): void {
       break;
     case "pong":
       keepTime(message.t, message.room);
+      repeat();
       break;
     case "host":
       hostHere.value = message.here;
@@ -220,6 +222,9 @@ function obey(message: FromRoom): void {
     case "results":
       results.value = message.results;
       break;
+    case "inquiries":
+      inquiries.value = message.inquiries;
+      break;
     case "seats":
       seats.value = message;
       break;
@@ -228,6 +233,15 @@ function obey(message: FromRoom): void {
       problem.value = message.message;
       break;
   }
+}
+
+let unanswered = new Set<string>();
+
+/** What two pongs in a row have not seen acknowledged the room has dropped: it is said again. */
+function repeat(): void {
+  const letters = outbox.letters();
+  for (const { id, message } of letters) if (unanswered.has(id)) post({ ...message, id });
+  unanswered = new Set(letters.map(({ id }) => id));
 }
 
 function show(): void {
@@ -266,7 +280,7 @@ function settled(message: Extract<FromRoom, { type: "saved" | "refused" }>): voi
         know(question, { id, value: message.value ?? letter.message["value"], state: message.state });
       }
     }
-  } else if (message.type === "refused") {
+  } else if (message.type === "refused" && letter?.message.type !== "inquire") {
     problem.value = message.message;
   }
 }

@@ -93,7 +93,7 @@ export function Sheet({ page, mayWrite, title }: Props) {
       },
       at: (point) => {
         if (tool.peek() === "pointer") {
-          say({ type: "pointer", page: page.id, at: point && [point[0], point[1]] });
+          pointAt(page.id, point && [point[0], point[1]]);
         } else if (tool.peek() === "eraser" && point) {
           erase(page.id, point, you.peek()?.role === "lecturer");
         }
@@ -143,6 +143,22 @@ function LivePicture() {
     return () => clearInterval(timer);
   }, []);
   return <img ref={picture} alt={t("page.live")} draggable={false} />;
+}
+
+const POINT_MS = 40;
+let pointed = 0;
+let pointing: ReturnType<typeof setTimeout> | undefined;
+
+/** Says where the pointer is: no more often than the room takes it, and the last place for sure. */
+function pointAt(page: string, at: [number, number] | null): void {
+  clearTimeout(pointing);
+  const wait = pointed + POINT_MS - Date.now();
+  if (wait > 0) {
+    pointing = setTimeout(() => pointAt(page, at), wait);
+    return;
+  }
+  pointed = Date.now();
+  say({ type: "pointer", page, at });
 }
 
 function erase(page: string, point: Point, any: boolean): void {

@@ -23,6 +23,7 @@ export function emptyState(session: string): LessonState {
     pushed: [],
     permits: [],
     shared: null,
+    inquiry: null,
     ended: false,
   };
 }
@@ -117,6 +118,13 @@ const RULES: Record<string, Rule> = {
   },
   driver: (state, { body }) => {
     state.driver = body.driver;
+  },
+  inquiry_shown: (state, { body }) => {
+    const { inquiry: id, name, text, remote } = body;
+    state.inquiry = { id, name, text, remote };
+  },
+  inquiry_done: (state, { body }) => {
+    if (state.inquiry?.id === body.inquiry) state.inquiry = null;
   },
   end: (state) => {
     state.ended = true;

@@ -66,6 +66,19 @@ export interface SharedSheets extends Sheet {
   others?: { label: string | null; strokes: SheetStroke[] }[];
 }
 
+/** What a student asks the lecturer; `remote`: one who is not in the room. */
+export interface Inquiry {
+  id: string;
+  name: string;
+  text: string;
+  remote: boolean;
+}
+
+export interface OpenInquiry extends Inquiry {
+  at: number;
+  state: "waiting" | "shown" | "done";
+}
+
 export interface LessonState {
   session: string;
   seq: number;
@@ -83,6 +96,8 @@ export interface LessonState {
   pushed: Pushed[];
   permits: string[];
   shared: SharedSheets | null;
+  /** What a student asked and the lecturer let through. */
+  inquiry: Inquiry | null;
   ended: boolean;
 }
 
@@ -146,5 +161,6 @@ export type FromRoom =
   | { type: "mine_hand"; up: boolean }
   | { type: "results"; results: ResultView[] }
   | ({ type: "seats" } & Seats)
+  | { type: "inquiries"; inquiries: OpenInquiry[] }
   | { type: "error"; code: string; message: string }
   | { type: "bye"; code: string; message: string };
