@@ -8,6 +8,7 @@ import { signal, useSignalEffect } from "@preact/signals";
 import { render } from "preact";
 import { SharedScreen } from "../share/board";
 import { Join } from "../tablet/join";
+import { ShownInquiry } from "../tablet/inquiry";
 import { Countdown, ResultOf, Shared, Status } from "../tablet/parts";
 import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
 import { Sheet } from "../tablet/sheet";
@@ -74,6 +75,7 @@ function Board() {
           <aside>
             <OnAir />
             {state.timer && <Countdown endsAt={state.timer.ends_at} label={state.timer.label} />}
+            {state.inquiry && <ShownInquiry inquiry={state.inquiry} />}
             {question && (
               <article class="card">
                 <h2>

@@ -214,7 +214,8 @@ export function OnAirCard() {
   }, []);
   const told = air.value;
   const watched = told !== null && told.hls !== null;
-  if (!watched && pushes.value.length === 0 && shared.value?.available !== true) return null;
+  const sends = pushes.value.length > 0 || shared.value?.available === true;
+  if (!watched && !sends && questions.value.length === 0) return null;
   return (
     <section class="card on-air-card" aria-labelledby="on-air-title">
       <h2 id="on-air-title">{t("air.title")}</h2>

@@ -28,6 +28,7 @@ interface LiveView {
   slides: string | null;
   captions: string[];
   asks: boolean;
+  question: { id: string; name: string; text: string } | null;
 }
 
 type Way = "now" | "hls" | "thin";
@@ -316,6 +317,20 @@ function AskLecturer({ told }: { told: LiveView }) {
   );
 }
 
+/** What a student asks, as the class sees it now. */
+function AskedNow({ question }: { question: NonNullable<LiveView["question"]> }) {
+  return (
+    <blockquote class="asked-now" aria-label={t("asked.now")} aria-live="polite">
+      <bdi>{question.text}</bdi>
+      {question.name && (
+        <footer>
+          <bdi>{question.name}</bdi>
+        </footer>
+      )}
+    </blockquote>
+  );
+}
+
 function message(told: LiveView | null): Key | null {
   if (told === null) return "connecting";
   if (told.state === "off" || told.state === "paused") return told.state;
@@ -348,6 +363,7 @@ function Page() {
           </p>
         )}
       </main>
+      {open && told.question !== null && <AskedNow question={told.question} />}
       {open && <Choices told={told} />}
       {open && told.asks && (told.state === "live" || told.state === "paused") && (
         <AskLecturer told={told} />

@@ -7,6 +7,7 @@ import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { render, type ComponentType } from "preact";
 import { useEffect } from "preact/hooks";
 import { Join } from "./join";
+import { AskLecturer, ShownInquiry } from "./inquiry";
 import { Button, Countdown, Shared, Status } from "./parts";
 import { COLORS, ink, tool, type Tool } from "./pen";
 import { Questions } from "./questions";
@@ -216,7 +217,9 @@ function Student() {
           {t("share.open")}
         </a>
       </div>
+      {state?.inquiry && <ShownInquiry inquiry={state.inquiry} />}
       <Questions />
+      <AskLecturer />
       {state && state.pushed.length > 0 && (
         <section class="card">
           <h2>{t("pushed")}</h2>

@@ -1,6 +1,7 @@
 // Who is here, whose hand is up, who may write.
 
 import { Button } from "../parts";
+import { Inquiries } from "./inquiries";
 import * as room from "../room";
 import { t } from "../texts";
 
@@ -15,6 +16,7 @@ export function People() {
         {t("teach.present", { n: seats.present })} ·{" "}
         {t("teach.attentive", { n: seats.attentive ?? 0, all: seats.present })}
       </p>
+      <Inquiries />
       {(seats.lost ?? 0) > 0 && <p class="warn">{t("teach.lost", { n: seats.lost ?? 0 })}</p>}
       {hands.length > 0 && (
         <section>

@@ -15,6 +15,7 @@ export function Teach() {
   if (!state) return null;
   const away = room.link.value !== "open";
   const driver = state.driver;
+  const asked = room.inquiries.value.filter((one) => one.state === "waiting").length;
   const names: Record<Tab, Key> = {
     pages: "teach.pages",
     ask: "teach.ask",
@@ -63,6 +64,7 @@ export function Teach() {
                 {" "}
                 {number(seats.present)}
                 {(seats.hands?.length ?? 0) > 0 && ` ✋${number(seats.hands?.length ?? 0)}`}
+                {asked > 0 && ` ?${number(asked)}`}
               </small>
             )}
           </button>
