@@ -119,5 +119,5 @@ async def _both(root: Path, served: dict[str, Any]) -> dict[str, float | None]:
 
 def run() -> dict[str, float | None]:
     """Seconds from the end of class to the receipt, without and with sending during class."""
-    with tempfile.TemporaryDirectory() as folder, _s3(Path(folder)) as (config, _):
-        return asyncio.run(_both(Path(folder), config))
+    with tempfile.TemporaryDirectory() as folder, _s3(Path(folder)) as site:
+        return asyncio.run(_both(Path(folder), site.config))

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 from pydantic import AfterValidator, model_validator
 
 from publishing.products import Product
@@ -32,6 +34,21 @@ _CIPHERS = (
     "aes256-ctr",
     "aes128-ctr",
 )
+
+
+def _without_ignored(connection: asyncssh.SSHClientConnection) -> None:
+    """Leave out the empty packet that asyncssh sends before every other one.
+
+    It hides where a block begins, for ciphers that chain blocks (RFC 4251, 9.3.1); ours do not. It
+    costs as much as the packet behind it: half of all that is sent.
+    """
+    send: Callable[..., None] = connection.send_packet
+
+    def send_packet(kind: int, *data: bytes, **more: Any) -> None:
+        if kind != MSG_IGNORE:
+            send(kind, *data, **more)
+
+    connection.send_packet = send_packet  # type: ignore[method-assign,assignment]
 
 
 def _address(value: str) -> str:
@@ -106,6 +123,7 @@ class Sftp(Store):
                     keepalive_count_max=4,
                 )
             )
+            _without_ignored(connection)
             self.sftp = await self._open.enter_async_context(connection.start_sftp_client())
         except (OSError, asyncssh.Error, ValueError) as error:
             await self._open.aclose()
