@@ -114,7 +114,9 @@ class _Shield:
         async def shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
-                headers.extend(self._capturing if scope["path"] == SHARE_PAGE else self._headers)
+                ours = self._capturing if scope["path"] == SHARE_PAGE else self._headers
+                said = {name.lower() for name, _ in headers}  # a page names its own styles
+                headers.extend(one for one in ours if one[0] not in said)
                 if api and all(name.lower() != b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
             await send(message)
@@ -201,7 +203,14 @@ def create_app(
     ):
         app.include_router(part.router, prefix=API)
     _install_probes(app, classroom)
-    built_pages.install(app, folder)
+    room = classroom.config.room
+    built_pages.install(
+        app,
+        folder,
+        room=room.name,
+        language=room.languages[0],
+        policy=SECURITY_HEADERS["content-security-policy"],
+    )
     undeclared = [route.path for route in declared_routes(app) if route.role is None]
     roles = {(route.method, route.path): str(route.role) for route in declared_routes(app)}
     app.openapi = lambda: describe(app, roles)  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
 
 from dashboard.auth import anyone
+from dashboard.first_frame import FirstFrames
 from dashboard.problems import ProblemError
 
 PAGES = {
@@ -59,13 +60,17 @@ def version(pages: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def install(app: FastAPI, pages: Path) -> None:
-    """Serve the pages of the folder `pages`."""
+def install(app: FastAPI, pages: Path, *, room: str, language: str, policy: str) -> None:
+    """Serve the pages of the folder `pages`, begun with the room's name and first language.
+
+    `policy` is the Content-Security-Policy; each page's own styles are added to it.
+    """
+    frames = FirstFrames(room, language)
     router = APIRouter(include_in_schema=False)
 
     def add(address: str, page: str) -> None:
         async def show(request: Request, _: Annotated[Any, anyone]) -> Response:
-            return _file(request, pages / page, "text/html; charset=utf-8", ASK_AGAIN)
+            return _page(request, pages / page, frames, policy)
 
         router.add_api_route(address, show, methods=["GET"], name=f"page {address}")
 
@@ -91,10 +96,24 @@ def install(app: FastAPI, pages: Path) -> None:
     app.include_router(router)
 
 
+def _page(request: Request, path: Path, frames: FirstFrames, policy: str) -> Response:
+    try:
+        frame = frames.of(path)
+    except OSError:
+        return PlainTextResponse(NOT_BUILT, status_code=503)
+    headers = {"Cache-Control": ASK_AGAIN, "Vary": "Accept-Encoding", "ETag": frame.etag}
+    if request.headers.get("if-none-match") == frame.etag:
+        return Response(status_code=304, headers=headers)
+    headers["Content-Security-Policy"] = frame.policy(policy)
+    packed = "gzip" in request.headers.get("accept-encoding", "")
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    body = frame.packed if packed else frame.body
+    return Response(body, media_type="text/html; charset=utf-8", headers=headers)
+
+
 def _file(request: Request, path: Path, kind: str, caching: str) -> Response:
     if not path.is_file():
-        if kind.startswith("text/html"):
-            return PlainTextResponse(NOT_BUILT, status_code=503)
         raise ProblemError(404, "not_found", "There is nothing at this address.")
     headers = {"Cache-Control": caching, "Vary": "Accept-Encoding"}
     packed = path.with_name(path.name + ".gz")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from browsing import Served, Watched
+import pytest
+from browsing import Open, Served, Watched
 from panel_states import start_class, trouble
 from playwright.async_api import expect
 
@@ -19,6 +20,23 @@ async def test_one_touch_starts_a_class(panel: Watched, room: Any) -> None:
     await expect(page.locator(".device", has_text="Projector").first).to_contain_text(
         "Warming up, "
     )
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+async def test_the_first_frame_needs_nothing_but_the_page(
+    served: Served, open_page: Open, look: str
+) -> None:
+    """On a slow link the room's name and its colours stand before any other file has come."""
+    watched = await open_page(f"{served.url}/healthz", look=look)
+    await watched.page.route("**/*.{js,css}", lambda route: route.abort())
+    await watched.page.goto(served.url)
+    await expect(watched.page.locator(".strip-title")).to_have_text("Lecture hall 2")
+    await expect(watched.page.locator(".turning")).to_be_visible()
+    strip = "getComputedStyle(document.querySelector('.strip'))"
+    assert await watched.page.evaluate(f"{strip}.display") != "block", "its styles are there"
+    scheme = "getComputedStyle(document.documentElement).colorScheme"
+    assert await watched.page.evaluate(scheme) == look
+    assert not [one for one in watched.complaints if "Content Security Policy" in one]
 
 
 async def test_title_and_length_are_taken_when_given(panel: Watched, room: Any) -> None:

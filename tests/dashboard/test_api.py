@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -251,6 +253,33 @@ async def test_pages_are_asked_for_again_and_their_parts_never(connect: Connect)
     assert part.headers["content-type"].startswith("text/javascript")
     for outside in ("/assets/..%2Fpanel.html", "/assets/none.js", "/assets/panel-abc.js.gz"):
         assert (await client.get(outside)).status_code == 404
+
+
+async def test_a_page_brings_its_first_frame_and_allows_nothing_else(
+    room: Any, auth: Any, built_pages: Path
+) -> None:
+    (built_pages / "assets" / "panel-x.css").write_text("b{color:red}\n")
+    (built_pages / "panel.html").write_text(
+        '<!doctype html><html lang="en" dir="ltr"><script>let a;</script>'
+        '<link rel="stylesheet" crossorigin href="/assets/panel-x.css"><bdi data-room></bdi>'
+    )
+    named = {"name": "Hall <2>", "languages": ["ar", "en"]}
+    section = room.config.room.model_copy(update=named)
+    room.config = room.config.model_copy(update={"room": section})
+    app = create_app(room, auth=auth, secret_key=b"k" * 32, pages=built_pages)
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://room.test") as client:
+        page = await client.get("/")
+        packed = await client.get("/", headers={"Accept-Encoding": "identity"})
+        other = await client.get("/board")
+    assert '<html lang="ar" dir="rtl">' in page.text and "<bdi>Hall &lt;2&gt;</bdi>" in page.text
+    assert "<style>b{color:red}</style>" in page.text == packed.text
+    policies = [one for name, one in page.headers.multi_items() if name.endswith("-policy")]
+    policy = next(one for one in policies if "style-src" in one)
+    for directive, inside in (("style", "b{color:red}"), ("script", "let a;")):
+        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
+        assert f"{directive}-src 'self' 'sha256-{digest}';" in policy
+    assert "unsafe" not in policy and "sha256" not in other.headers["content-security-policy"]
 
 
 async def test_parts_are_sent_compressed_to_who_can_read_it(
