@@ -20,7 +20,8 @@ from classroomd.places import PlaceError, RoomLock, control_socket, run_dir, sec
 from classroomd.server import ServerError, WebServer, listen
 from controller import backup
 from controller.broadcast import Broadcast
-from controller.broker import BrokerError, Login, ManagedBroker
+from controller.broker import BrokerError, ManagedBroker, MissingError
+from controller.broker_logins import Login
 from controller.classroom import Classroom
 from controller.config import ConfigError, RoomConfig, SecretError, load, resolve_secret
 from controller.device_hours import DeviceHours
@@ -102,6 +103,7 @@ class Daemon:
         self._exits = contextlib.AsyncExitStack()
         self._classroom: Classroom | None = None
         self._server: WebServer | None = None
+        self._broken: BrokerError | None = None
 
     @property
     def classroom(self) -> Classroom:
@@ -186,6 +188,10 @@ class Daemon:
         for spec in specs:
             if spec.name.endswith(MARK):
                 self._classroom.alarms.set(f"standin.{spec.id}", played(spec), spec.id)
+        if self._broken is not None:
+            text, _, remedy = str(self._broken).partition(". ")
+            words = Words("warning", "technician", f"The room runs without MQTT: {text}", remedy)
+            self._classroom.alarms.set("broker", words)
         keep.push_async_callback(self._classroom.stop)
         await devices.start()
         keep.push_async_callback(devices.stop)
@@ -195,7 +201,7 @@ class Daemon:
             config.room.id,
             config.storage.state,
             mqtt=mqtt,
-            managed=config.mqtt.mode == "managed",
+            managed=config.mqtt.mode != "external",
             mark=self._classroom.mark,
             settings=config.tablets,
         )
@@ -222,28 +228,15 @@ class Daemon:
         mqtt = self.config.mqtt
         if mqtt.mode == "off":
             return None
-        host, port, username, password = mqtt.host, mqtt.port or 1883, mqtt.username, None
-        if mqtt.secret:
-            password = resolve_secret(mqtt.secret)
-        if mqtt.mode == "managed":
-            logins = [
-                Login(account.name, resolve_secret(account.secret), account.kind)
-                for account in mqtt.accounts
-            ]
-            broker = ManagedBroker(
-                run_dir(self.config),
-                state=self.config.storage.state,
-                host=host,
-                port=mqtt.port,
-                logins=logins,
-            )
-            host, port, username, password = await broker.start()
-            self._exits.push_async_callback(broker.stop)
+        if mqtt.mode == "external":
+            password = resolve_secret(mqtt.secret) if mqtt.secret else None
+            login = mqtt.host, mqtt.port or 1883, mqtt.username, password
+        elif (own := await self._own_broker()) is not None:
+            login = own
+        else:
+            return None
         link = MqttLink(
-            host,
-            port,
-            username=username,
-            password=password,
+            *login,
             client_id=f"classroomd-{self.config.room.id}",
             tls=mqtt.tls,
             will=will(self.config.room.id),
@@ -251,6 +244,30 @@ class Daemon:
         await link.start()
         self._exits.push_async_callback(link.stop)
         return link
+
+    async def _own_broker(self) -> tuple[str, int, str | None, str | None] | None:
+        """Starts our own Mosquitto; None where it can't be had and nobody insisted on it."""
+        mqtt = self.config.mqtt
+        broker = ManagedBroker(
+            run_dir(self.config),
+            state=self.config.storage.state,
+            host=mqtt.host,
+            port=mqtt.port,
+            logins=[
+                Login(account.name, resolve_secret(account.secret), account.kind)
+                for account in mqtt.accounts
+            ],
+        )
+        self._exits.push_async_callback(broker.stop)
+        try:
+            return await broker.start()
+        except BrokerError as error:
+            if mqtt.mode == "managed":
+                raise
+            log.warning("this room runs without MQTT: %s", error)
+            if not isinstance(error, MissingError):
+                self._broken = error
+            return None
 
     async def _serve(self, tcp: socket.socket, tablets: Tablets, broadcast: Broadcast) -> None:
         config = self.config

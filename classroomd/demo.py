@@ -271,7 +271,7 @@ def open_room(*, port: int, folder: Path | None) -> None:
             out.print(f"\n  The wall panel is at [bold]{daemon.url}[/]")
             out.print(f"  PIN of the instructor: [bold]{room.pin}[/]")
             out.print(f"  Recordings: {room.config.storage.recordings}")
-            if room.config.mqtt.mode == "off":
+            if not any(device.id == "screen" for device in room.config.devices):
                 out.print("  Mosquitto is not installed, so the room has no screen relay on MQTT.")
             out.print("  Ctrl-C closes the room.\n")
 

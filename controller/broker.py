@@ -37,6 +37,10 @@ class BrokerError(Exception):
     """The broker cannot be started; says why and what to do."""
 
 
+class MissingError(BrokerError):
+    """Mosquitto is not installed; says how it is."""
+
+
 class ManagedBroker:
     """`start` gives (host, port, username, password) for the daemon; `device` is for devices."""
 
@@ -276,7 +280,7 @@ class ManagedBroker:
 def _program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
-        raise BrokerError(
+        raise MissingError(
             f"{name} is not installed. Install it (apt install mosquitto), or name an existing"
             ' broker with [mqtt] mode = "external".'
         )

@@ -248,11 +248,12 @@ class BrokerAccount(_Table):
 class MqttSection(_Table):
     """`[mqtt]`: the broker, ours (`managed`) or an existing one (`external`).
 
+    `auto` is `managed` where Mosquitto can be had, and a room without MQTT where it can't.
     `commands`: how a set command is authorised: by a `token` of `[[auth.tokens]]` in the
     message, by the `broker`'s own access rules, or never (`off`).
     """
 
-    mode: Literal["managed", "external", "off"] = "off"
+    mode: Literal["auto", "managed", "external", "off"] = "auto"
     host: str = "127.0.0.1"
     port: int | None = Field(None, ge=1, le=65535)
     username: str | None = None

@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,7 +86,7 @@ class Tablets:
         self.events: EventBus | None = None
         """Where the panels are told the lesson in numbers."""
         self.door: MqttTablets | None = None
-        self.broker_port: int | None = mqtt.port if mqtt else None
+        self._mqtt = mqtt
         if mqtt is not None:
             access = BrokerAccess(mqtt, room) if managed else None
             self.door = MqttTablets(self.room, mqtt, access)
@@ -105,6 +106,12 @@ class Tablets:
                 key=self.pseudonym_key,
             )
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    def broker_for(self, address: str) -> int | None:
+        """The broker's port for a native app at `address`; None where it cannot reach it."""
+        if self._mqtt is None or (_on_loopback(self._mqtt.host) and not _on_loopback(address)):
+            return None
+        return self._mqtt.port
 
     async def start(self, classroom: Followed | None = None) -> None:
         """Opens the store and begins to follow `classroom`. Raises TabletStoreError."""
@@ -229,3 +236,10 @@ def _secret(file: Path) -> bytes:
         kept_file.write(fresh)
         os.fsync(kept_file.fileno())
     return fresh
+
+
+def _on_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

@@ -75,8 +75,12 @@ async def redeem(
         room=tablets.room.room,
         session=tablet.session,
         credential=paired.credential if asked.native else None,
-        broker=tablets.broker_port if asked.native else None,
+        broker=tablets.broker_for(_from(request)) if asked.native else None,
     )
+
+
+def _from(request: Request) -> str:
+    return request.client.host if request.client else "localhost"
 
 
 @own.get("/me")

@@ -35,6 +35,7 @@ _log = structlog.get_logger(__name__)
 class Link(Protocol):
     """The part of `devices.transports.mqtt.MqttLink` that this needs."""
 
+    host: str
     port: int
 
     @property

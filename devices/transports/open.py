@@ -92,7 +92,8 @@ def open_link(
     if address.way == "mqtt":
         if mqtt is None:
             raise TransportError(
-                "there is no MQTT broker", "set [mqtt] mode to managed or external"
+                "there is no MQTT broker",
+                "install Mosquitto (apt install mosquitto), or name one with [mqtt] mode external",
             )
         topics = [BytesTemplate(topic, "text").build(options).decode() for topic in table.subscribe]
         return MqttDeviceLink(mqtt, topics)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from controller import broker as module
-from controller.broker import BrokerError, Login, ManagedBroker
+from controller.broker import BrokerError, ManagedBroker
+from controller.broker_logins import Login
 from devices.transports.mqtt import MqttLink
 
 from .conftest import until

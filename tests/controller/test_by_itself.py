@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from controller.broker import Login, ManagedBroker
+from controller.broker import ManagedBroker
+from controller.broker_logins import Login
 from controller.config import ConfigError, load
 from controller.privacy import Privacy
 from controller.reactions import PrivacySpec, TriggerSpec

@@ -78,7 +78,7 @@ def test_smallest_room(tmp_path: Path) -> None:
     config = load(path)
     assert config.storage.recordings == tmp_path / "recordings"
     assert config.recording.program().width == 1920
-    assert config.mqtt.mode == "off"
+    assert config.mqtt.mode == "auto"
     assert not config.osc.enabled
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from controller.broker import Login, ManagedBroker
+from controller.broker import ManagedBroker
+from controller.broker_logins import Login
 from controller.doors.mqtt import MqttDoor, will
 from controller.state import Actor, SessionState
 from devices.transports.mqtt import MqttLink

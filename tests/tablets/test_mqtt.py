@@ -84,7 +84,7 @@ async def test_a_missed_last_entry_is_noticed_by_the_heartbeat(
 class Unacknowledging:
     """A broker that acknowledges nothing below one topic."""
 
-    port, connected = 1883, True
+    host, port, connected = "127.0.0.1", 1883, True
 
     def __init__(self, stuck: str) -> None:
         self.stuck, self.published = stuck, list[str]()
@@ -115,6 +115,13 @@ async def test_what_the_class_hears_does_not_wait_for_single_tablets(
     await until(lambda: "classroom/room1/class/page" in link.published)
     assert "classroom/room1/class/log" in link.published
     await door.stop()
+
+
+async def test_an_app_elsewhere_is_told_no_port_that_it_cannot_reach(
+    broker: ManagedBroker, tablets: Any
+) -> None:
+    assert [tablets.broker_for(here) for here in ("127.0.0.1", "::1")] == [broker.port] * 2
+    assert tablets.broker_for("10.0.0.7") is None
 
 
 async def test_a_tablet_cannot_speak_or_listen_for_another(
