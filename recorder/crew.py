@@ -155,6 +155,11 @@ class Crew:
                 log.info("microphone %s is heard instead of %s", now, before)
                 t = float(event.get("t", 0.0))
                 self._owner.mark("microphone", t, source=now, instead_of=before)
+            case "encoder":
+                now, before = str(event.get("encoder")), str(event.get("instead_of"))
+                why, t = str(event.get("why")), float(event.get("t", 0.0))
+                log.warning("%s encodes from here on: %s", now, why)
+                self._owner.mark("encoder", t, encoder=now, instead_of=before, why=why)
             case "error":
                 log.warning("the program says: %s", event.get("detail"))
 

@@ -1,36 +1,44 @@
-"""Encoders: which one makes the picture, with which settings, and the proof that it works.
+"""Encoders: which one makes the picture, with which settings, and whether it was proved to work.
 
 Software x264 is always there. A hardware encoder is used only after a child process has encoded
-one second with it, decoded that second again and found the same picture: being listed by FFmpeg
-proves nothing, and a broken driver takes its process down with it.
+one second with it, decoded that second again and found the same picture (`engines.proof`): being
+listed by FFmpeg proves nothing, and a broken driver takes its process down with it.
 """
 
 from __future__ import annotations
 
 import functools
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
-import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 
 SOFTWARE = "libx264"
-HARDWARE = {"h264_nvenc": "/dev/nvidiactl", "h264_qsv": "/dev/dri"}
+# In the order in which they are tried, with the device node without which there is none.
+HARDWARE = {
+    "h264_nvenc": "/dev/nvidiactl",
+    "h264_qsv": "/dev/dri/renderD*",
+    "h264_vaapi": "/dev/dri/renderD*",
+    "h264_v4l2m2m": "/dev/video*",
+}
+BY_FFMPEG = frozenset({"h264_vaapi"})  # PyAV's wheel has none: Debian's ffmpeg does it
 PROBE_SECONDS = 20
 SAMPLE_RATE = 48000
 AAC_FRAME = 1024
 
-# Measured on two cores (20 s of 1080p30, slides with an inset): 0.55 of ffmpeg's CPU time at 1.04
-# of its size and SSIM -0.001. Without a substream the decode costs more, so the encode may look
-# a little further ahead for the same total.
-_LECTURE = "bframes=0:scenecut=0:weightp=0:me=dia:subme=1:no-deblock=1"
+# Measured with `make bench NAME=compose`. Nine tenths of the encode go into blocks that do not
+# change, so what is left out is what x264 does for each block. The deblocking filter is not: it
+# costs 3 % of the encode, and without it a film in the inset needs 5 % more bytes for an SSIM
+# that is lower by 0.003.
+_LECTURE = "bframes=0:scenecut=0:weightp=0:me=dia:subme=1"
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,7 @@ class VideoSettings:
     threads: int = 1
     encoder: str = SOFTWARE
     time_base: Fraction = Fraction(1, 90_000)
+    live: bool = False
 
 
 def lecture_settings(
@@ -70,11 +79,39 @@ def lecture_settings(
         ahead, crf = ("0:force-cfr=1", "28.6") if live else ("5", "23.3")
         tuning = f"{_LECTURE}:rc-lookahead={ahead}:keyint={gop}:min-keyint=1"
         options = {"preset": "veryfast", "crf": crf, "forced-idr": "1", "x264-params": tuning}
-    elif encoder == "h264_nvenc":
-        options = {"preset": "p4", "rc": "vbr", "cq": "25", "forced-idr": "1", "bf": "0"}
     else:
-        options = {"preset": "veryfast", "global_quality": "24", "forced_idr": "1", "bf": "0"}
-    return VideoSettings(width, height, fps, gop, options, threads, encoder)
+        options = _hardware_options(encoder, width * height * fps)
+    return VideoSettings(width, height, fps, gop, options, threads, encoder, live=live)
+
+
+def _hardware_options(encoder: str, pixels: int) -> dict[str, str]:
+    """A picture goes out before the next one comes in; `pixels` are those of a second."""
+    match encoder:
+        case "h264_nvenc":
+            told = {"preset": "p4", "rc": "vbr", "cq": "25", "forced-idr": "1"}
+            return told | {"bf": "0", "delay": "0", "profile": "high"}
+        case "h264_qsv":
+            told = {"preset": "veryfast", "global_quality": "24", "forced_idr": "1"}
+            return told | {"bf": "0", "async_depth": "1", "profile": "high"}
+        case "h264_v4l2m2m":  # it knows no constant quality
+            return {"b": str(max(500_000, pixels // 12)), "bf": "0"}
+        case _:  # its child has a command line of its own
+            return {}
+
+
+def in_software(settings: VideoSettings, *, beside: bool = False) -> VideoSettings:
+    """The settings of x264 for the same lecture.
+
+    `beside`: its parameter sets have another number than those of hardware, so that one file may
+    hold what both have made.
+    """
+    found = lecture_settings(
+        settings.width, settings.height, settings.fps, live=settings.live, threads=settings.threads
+    )
+    if not beside:
+        return found
+    tuning = found.options["x264-params"] + ":sps-id=1"
+    return replace(found, options=found.options | {"x264-params": tuning})
 
 
 def source_settings(
@@ -139,35 +176,7 @@ def set_sound(context: AudioCodecContext, channels: int, bit_rate: int) -> None:
     context.options = {"aac_coder": "fast"}
 
 
-def prove(encoder: str, width: int = 640, height: int = 360, fps: int = 30) -> float:
-    """Encodes a second with `encoder`, decodes it and returns the PSNR in dB (higher is better).
-
-    Raises what the encoder raises. Call it through `works`: a broken driver may crash or hang.
-    """
-    settings = lecture_settings(width, height, fps, encoder=encoder)
-    context = open_video(settings)
-    decoder = av.CodecContext.create("h264", "r")
-    assert isinstance(decoder, VideoCodecContext)
-    decoder.extradata = context.extradata
-    column, row = np.meshgrid(np.arange(width), np.arange(height))
-    pictures, packets = [], []
-    for index in range(fps):
-        picture = np.full((height * 3 // 2, width), 128, np.uint8)
-        picture[:height] = (column + row + 4 * index) % 160 + 40
-        pictures.append(picture)
-        frame = av.VideoFrame.from_ndarray(picture, "yuv420p")
-        frame.pts = index * settings.time_base.denominator // fps
-        packets += context.encode(frame)
-    packets += context.encode(None)
-    frames = [frame for packet in packets for frame in decoder.decode(packet)]
-    frames += decoder.decode(None)
-    if len(frames) != fps:
-        raise ValueError(f"{encoder} returned {len(frames)} of {fps} pictures")
-    errors = [
-        np.mean((picture[:height].astype(float) - frame.to_ndarray()[:height]) ** 2)
-        for picture, frame in zip(pictures, frames, strict=True)
-    ]
-    return float(10 * np.log10(255**2 / max(*errors, 1e-6)))
+_found: dict[str, str] = {}  # what the proof of each encoder said
 
 
 @functools.cache
@@ -175,35 +184,48 @@ def works(encoder: str) -> bool:
     """Whether `encoder` encodes truly here; tried once in a child that is killed when it hangs."""
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "recorder.encoders", encoder],
+            [sys.executable, "-m", "recorder.engines.proof", encoder],
             capture_output=True,
             timeout=PROBE_SECONDS,
             check=False,
         )
-    except (subprocess.TimeoutExpired, OSError):
+    except subprocess.TimeoutExpired:
+        _found[encoder] = f"it did not answer for {PROBE_SECONDS} s"
         return False
+    except OSError as error:
+        _found[encoder] = str(error)
+        return False
+    said = (child.stdout if child.returncode == 0 else child.stderr).decode(errors="replace")
+    last = (said.strip().splitlines() or [""])[-1]
+    _found[encoder] = last or f"its process ended with status {child.returncode}"
     return child.returncode == 0
+
+
+def verdict(encoder: str) -> str:
+    """What the proof of `encoder` found: how alike the pictures were, or what went wrong."""
+    works(encoder)
+    return _found.get(encoder, "")
+
+
+def device(encoder: str) -> str | None:
+    """The first device node that `encoder` may use; None where there is none."""
+    pattern = HARDWARE[encoder].lstrip("/")
+    return next((str(path) for path in sorted(Path("/").glob(pattern))), None)
+
+
+def missing(encoder: str) -> str | None:
+    """What a hardware encoder lacks here, before anything is tried; None when it can be tried."""
+    if device(encoder) is None:
+        return f"there is no {HARDWARE[encoder]}"
+    if encoder in BY_FFMPEG:
+        return None if shutil.which("ffmpeg") else "ffmpeg is not installed (apt install ffmpeg)"
+    return None if encoder in av.codecs_available else "this PyAV was built without it"
 
 
 def choose(wanted: str = "auto") -> str:
     """Returns the encoder to use: proven hardware when `wanted` is `auto`, else software."""
     if wanted == "auto":
-        for encoder, device in HARDWARE.items():
-            if Path(device).exists() and encoder in av.codecs_available and works(encoder):
+        for encoder in HARDWARE:
+            if missing(encoder) is None and works(encoder):
                 return encoder
     return SOFTWARE
-
-
-def main() -> int:
-    """Probe child: exits 0 when the encoder named on the command line works."""
-    try:
-        quality = prove(sys.argv[1])
-    except (av.error.FFmpegError, ValueError, IndexError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(f"{quality:.1f} dB")
-    return 0 if quality > 30 else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -55,7 +55,8 @@ _WHOLE_S = 0.5
 class PartFacts:
     """What `lecture-KKK.json` says; times in class seconds, `duration` in lecture seconds.
 
-    `microphones`: for how many seconds each was heard.
+    `microphones`: for how many seconds each was heard. `encoder` is the one at work at the end;
+    `handed_over` says at what class second (`t`) which one (`from`) failed, and how (`why`).
     """
 
     part: int
@@ -65,6 +66,7 @@ class PartFacts:
     whole: bool = False
     duration: float = 0.0
     encoder: str = encoders.SOFTWARE
+    handed_over: dict[str, Any] | None = None
     spans: list[tuple[float, float]] = field(default_factory=list)
     chapters: list[dict[str, Any]] = field(default_factory=list)
     pages: list[float] = field(default_factory=list)
@@ -180,27 +182,17 @@ class ProgramChild:
             self.recording.live.mkdir(exist_ok=True)
             live = self.recording.live / LIVE_PROGRAM
 
-        def open_with(encoder: str) -> Program:
-            return Program(
-                self.path,
-                spec,
-                layout_at(self.recording, manifest, start),
-                round(start * 1_000_000),
-                live=live,
-                encoder=encoder,
-                decoder=decoders.choose() if hardware else None,
-                due=None if hasty else self.inbox.due,
-            )
-
-        try:
-            self.program = open_with(encoder)
-        except av.error.FFmpegError as error:  # proven, and yet its session is refused now
-            if encoder == encoders.SOFTWARE:
-                raise
-            say("error", detail=f"{encoder} is refused ({error}); software takes over")
-            self.encoder_failed()
-            self.facts.encoder = encoders.SOFTWARE
-            self.program = open_with(encoders.SOFTWARE)
+        self.program = Program(
+            self.path,
+            spec,
+            layout_at(self.recording, manifest, start),
+            round(start * 1_000_000),
+            live=live,
+            encoder=encoder,
+            decoder=decoders.choose() if hardware else None,
+            due=None if hasty else self.inbox.due,
+        )
+        self._look_at_encoder()
         self.program.compositor.resume(self._last_resume(start))
         self.program.compositor.framing = framers(manifest.sources)
         self.program.slide_titles = lambda: slide_titles(self.recording.live)
@@ -227,6 +219,7 @@ class ProgramChild:
         for message in self.inbox:
             program.take(message)
             heard = self._tell_microphones(heard)
+            self._look_at_encoder()
             if program.finished:
                 self._finished()
                 return 0
@@ -253,6 +246,18 @@ class ProgramChild:
         for at, source, before in found[told:]:
             say("microphone", t=at / encoders.SAMPLE_RATE, source=source, instead_of=before)
         return len(found)
+
+    def _look_at_encoder(self) -> None:
+        """Tells once that software has taken over, for this and for later parts of the lecture."""
+        encoder, facts = self.program.writer.encoder, self.facts
+        if encoder.lost is None or facts.handed_over is not None:
+            return
+        before, facts.encoder = facts.encoder, encoder.name
+        t = self.program.done / 1e6
+        facts.handed_over = {"t": t, "from": before, "why": encoder.lost}
+        (self.path.parent / SOFTWARE_ONLY).touch()
+        self._save()
+        say("encoder", t=t, encoder=encoder.name, instead_of=before, why=encoder.lost)
 
     def _note_pages(self) -> None:
         """Keeps page turns for the case that this process does not see the end."""
@@ -293,8 +298,8 @@ class ProgramChild:
             duration=self.facts.duration,
         )
 
-    def encoder_failed(self) -> None:
-        """The next part is to be made in software."""
+    def distrust_hardware(self) -> None:
+        """What failed may have been a driver: the next part is made in software."""
         if self.facts.encoder != encoders.SOFTWARE:
             (self.path.parent / SOFTWARE_ONLY).touch()
 
@@ -315,7 +320,7 @@ def main() -> int:
     try:
         return child.run()
     except (OSError, av.error.FFmpegError) as error:
-        child.encoder_failed()
+        child.distrust_hardware()
         say("error", detail=str(error))
         return 1
 

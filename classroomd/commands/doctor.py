@@ -84,15 +84,17 @@ def _encoders() -> list[Finding]:
     from recorder.engines import decoders
 
     found = []
-    for name, device in encoders.HARDWARE.items():
-        if not Path(device).exists():
-            found.append(Finding(name, "missing", f"no {device}"))
-        elif encoders.works(name):
-            found.append(Finding(name, "ok", "encoded a second of picture truly"))
-        else:
-            found.append(
-                Finding(name, "missing", "did not encode a second of picture", "look at its driver")
-            )
+    for name in encoders.HARDWARE:
+        if (lacking := encoders.missing(name)) is not None:
+            found.append(Finding(name, "missing", lacking))
+            continue
+        works, said = encoders.works(name), encoders.verdict(name)
+        where = f"tried on {encoders.device(name)}: {said}"
+        found.append(
+            Finding(name, "ok", where)
+            if works
+            else Finding(name, "missing", where, "look at its driver")
+        )
     works = encoders.works(encoders.SOFTWARE)
     found.append(
         Finding(encoders.SOFTWARE, "ok", "encoded a second of picture truly")
@@ -100,7 +102,10 @@ def _encoders() -> list[Finding]:
         else Finding(encoders.SOFTWARE, "bad", "cannot encode", "install classroomd anew")
     )
     chosen = encoders.choose()
-    found.append(Finding("encoder for lectures", "ok", f"{chosen} was chosen"))
+    why = (
+        "no hardware encoder works here" if chosen == encoders.SOFTWARE else "the first that works"
+    )
+    found.append(Finding("encoder for lectures", "ok", f"{chosen} was chosen: {why}"))
     for name, node in decoders.DEVICES.items():
         if not Path(node).exists():
             found.append(Finding(f"{name} decoding", "missing", f"no {node}"))

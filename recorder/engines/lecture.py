@@ -262,8 +262,6 @@ class Program:
             key = True
         if key:
             self._next_key = t + self._gop
-        if self.writer.settings.encoder != encoders.SOFTWARE:  # it may read the canvas later
-            frame = av.VideoFrame.from_ndarray(frame.to_ndarray(), "yuv420p")
         self.writer.picture(frame, t, key=key)
         self._last_written, self._last_time = index, t
 
