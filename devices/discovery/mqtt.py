@@ -94,6 +94,7 @@ def shelly_gen1(topic: str, data: Any) -> list[Found]:
             firmware=_text(data, "fw_ver"),
             mac=re.sub(r"(..)(?!$)", r"\1:", _text(data, "mac").lower()),
             profile="shelly/gen1",
+            options={"device": name},
             certainty="certain",
         )
     ]
@@ -111,6 +112,7 @@ def shelly_gen2(topic: str, data: Any) -> list[Found]:
             vendor="Shelly",
             model=name.rsplit("-", 1)[0],
             profile="shelly/gen2",
+            options={"device": name},
             certainty="likely",
         )
     ]

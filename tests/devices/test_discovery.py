@@ -264,6 +264,8 @@ async def test_mqtt_announcements(broker: Any, free_port: int) -> None:
     assert found["mqtt://hall/lamp"].profile == "zigbee2mqtt/relay"
     assert found["mqtt://hall/pir"].profile == "zigbee2mqtt/occupancy"
     assert found["mqtt://hall/pir"].options == {"name": "hall/pir"}
+    assert found["mqtt://shellyplus1-aabbcc"].options == {"device": "shellyplus1-aabbcc"}
+    assert mqtt.shelly_gen1("", {"id": "shelly1-1"})[0].options == {"device": "shelly1-1"}
     assert found["mqtt://board/fire"].profile == "homeassistant/binary-sensor"
     assert found["mqtt://board/fire"].options == {"state_topic": "board/fire"}
     assert found["mqtt://board/all"].profile is None
