@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
-import json
 import logging
 import secrets
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -23,16 +21,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from recorder.shared import BOARD, socket_path
+from streaming.ordered import Ordered, OrderError
 
 log = logging.getLogger(__name__)
 
-ANSWER_S = 20.0
 MAX_SHARERS = 6
 MAX_VIEWERS = 8
-IDLE_S = 60.0
 ASKING_S = 8.0
 MAX_ASKING = 40
-_LINE = 256 * 1024
 
 Kind = Literal["screen", "camera"]
 
@@ -87,13 +83,14 @@ class ShareRoom:
         self._on_shown = on_shown
         self._told: str | None = None
         self._count = 0
-        self._child: asyncio.subprocess.Process | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._starting = asyncio.Lock()
-        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._number = 0
+        self._child = Ordered(
+            "streaming.share_child",
+            str(self._socket),
+            busy=lambda: bool(self.sharers or self._viewers),
+            on_event=self._hear,
+            on_end=self._ended,
+        )
         self._changed = asyncio.Event()
-        self._used = 0.0
 
     # --- who may ---------------------------------------------------------------------------------
 
@@ -183,7 +180,7 @@ class ShareRoom:
             for sharer in self.sharers.values():
                 sharer.chosen = 0
         self.shown = id_
-        if self._child is not None:
+        if self._child.process is not None:
             await self._order("show", sharer=id_)
         self._change()
 
@@ -257,100 +254,38 @@ class ShareRoom:
     async def _order(self, what: str, **about: Any) -> dict[str, Any]:
         if (missing := self.missing()) is not None:
             raise missing
-        async with self._starting:
-            if self._child is None:
-                await self._start()
-        assert self._child is not None and self._child.stdin is not None
-        self._number += 1
-        self._used = time.monotonic()
-        number, answer = self._number, asyncio.get_running_loop().create_future()
-        self._answers[number] = answer
+        self._socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         try:
-            order = json.dumps({"id": number, "do": what, **about})
-            self._child.stdin.write(order.encode() + b"\n")
-            async with asyncio.timeout(ANSWER_S):
-                await self._child.stdin.drain()
-                told: dict[str, Any] = await answer
-        except (OSError, TimeoutError):
-            told = {"error": "its process does not answer"}
-        finally:
-            self._answers.pop(number, None)
-        if "error" in told:
-            log.warning("share: %s failed: %s", what, told["error"])
+            return await self._child.order(what, **about)
+        except OrderError as error:
             raise ShareError(
                 "no_connection",
                 "The connection for sharing could not be made.",
                 "Try again; another browser may help.",
-            )
-        return told
+            ) from error
 
-    async def _start(self) -> None:
-        self._socket.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "streaming.share_child", str(self._socket)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_LINE,
-        )
-        self._reading = asyncio.create_task(self._read(self._child), name="share")
-
-    async def _read(self, child: asyncio.subprocess.Process) -> None:
-        """Takes what the child says; clears up when it has ended."""
-        assert child.stdout is not None
-        idle = asyncio.create_task(self._end_when_idle(child))
-        try:
-            while line := await child.stdout.readline():
-                with contextlib.suppress(ValueError, KeyError):
-                    await self._hear(json.loads(line))
-        except ValueError:
-            log.exception("share: its process said too much")
-        finally:
-            idle.cancel()
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await asyncio.shield(child.wait())
-            self._child = None
-            for answer in self._answers.values():
-                if not answer.done():
-                    answer.set_result({"error": "its process has ended"})
-            if self.sharers:
-                log.warning("share: the process that holds the screens has ended")
-            self.sharers.clear()
-            self._viewers.clear()
-            self.shown = None
-            self._change()
-
-    async def _hear(self, told: dict[str, Any]) -> None:
-        if "id" in told:
-            answer = self._answers.get(told["id"])
-            if answer is not None and not answer.done():
-                answer.set_result(told)
-        elif told["event"] == "viewer":
+    def _hear(self, told: dict[str, Any]) -> None:
+        if told["event"] == "viewer":
             self._viewers.discard(told["viewer"])
         elif told["event"] == "sharer" and told["sharer"] in self.sharers:
             sharer = self.sharers[told["sharer"]]
             if told["state"] == "gone":
-                # Not awaited: the answer to what it orders is read here.
+                # Not awaited: the answer to what it orders is read by who calls this.
                 self._later = asyncio.create_task(self._gone(sharer.id))
             else:
                 sharer.state, sharer.codec = told["state"], told["codec"]
                 self._change()
 
-    def _busy(self) -> bool:
-        return bool(self.sharers or self._viewers) or time.monotonic() - self._used < IDLE_S
-
-    async def _end_when_idle(self, child: asyncio.subprocess.Process) -> None:
-        while self._busy():  # noqa: ASYNC110
-            await asyncio.sleep(5.0)
-        if child.stdin is not None:
-            child.stdin.close()
+    def _ended(self) -> None:
+        if self.sharers:
+            log.warning("share: the process that holds the screens has ended")
+        self.sharers.clear()
+        self._viewers.clear()
+        self.shown = None
+        self._change()
 
     async def stop(self) -> None:
         """Ends the child and everything that it holds."""
-        task, self._reading = self._reading, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._child.stop()
         with contextlib.suppress(OSError):
             self._socket.unlink(missing_ok=True)

@@ -227,9 +227,10 @@ async def test_a_child_that_dies_takes_nobody_with_it(
     room: ShareRoom, laptop: Callable[..., Laptop]
 ) -> None:
     await room.publish(TEACHER, "screen", await laptop().offer())
-    assert room._child is not None
-    room._child.kill()
-    await until(lambda: not room.sharers and room._child is None)
+    process = room._child.process
+    assert process is not None
+    process.kill()
+    await until(lambda: not room.sharers and room._child.process is None)
     id_, _ = await room.publish(TEACHER, "screen", await laptop().offer())
     assert room.shown == id_
     with pytest.raises(ShareError) as caught:
