@@ -54,6 +54,11 @@ def _same_shape(one: Plane, other: Plane) -> Mask:
     return np.asarray(together > _SAME_SHAPE * apart + 1e-3, np.bool_)
 
 
+def _replaced(page: Plane, now: Plane, where: Mask) -> int:
+    """In how many of the cells `where` another drawing stands than on the page."""
+    return int(np.count_nonzero(where & ~_same_shape(page, now)))
+
+
 def compare(page: Plane, now: Plane, free: Mask) -> tuple[bool, bool]:
     """Compares two pictures in cells where `free`: (it is another page, something is new)."""
     difference = cv2.absdiff(page, now)
@@ -61,7 +66,7 @@ def compare(page: Plane, now: Plane, free: Mask) -> tuple[bool, bool]:
     if np.count_nonzero(changed) < _STIR * _SIZE:
         return False, False
     before, after = _ink(page), _ink(now)
-    lost = np.count_nonzero(changed & before & ~_same_shape(page, now))
+    lost = _replaced(page, now, changed & before)
     ground = np.count_nonzero((difference > _GROUND_CHANGE) & free & ~before & ~after)
     ink = np.count_nonzero(before & free)
     other = lost >= max(_LOST * ink, _STIR * _SIZE)
@@ -120,9 +125,19 @@ class PageTurns:
         self._still_since = t
         if self._left_at is None:
             self._left_at, self._peak, self._judged = t, (count, t), t
-            return count > _KEY * _SIZE
+            return count > _KEY * _SIZE and self._goes(cells, alive)
         self._peak = max(self._peak, (count, t), key=lambda peak: peak[0])
         return False
+
+    def _goes(self, cells: Plane, alive: Mask) -> bool:
+        """Whether some of the page is gone. A build adds to it: its key frame would cost it again.
+
+        Also where the ground has another colour: what is written on it is drawn anew.
+        """
+        assert self._page is not None
+        changed = np.asarray(cv2.absdiff(self._page, cells) > _CHANGE, np.bool_) & ~alive
+        lost = _replaced(self._page, cells, changed & _ink(self._page))
+        return lost >= _STIR * _SIZE or compare(self._page, cells, ~alive)[0]
 
     def _creeps(self, t: int, cells: Plane, step: Mask, alive: Mask) -> bool:
         """Whether much has changed since half a second ago that never changed at once."""

@@ -38,6 +38,19 @@ def test_pages_are_told_from_all_else_that_moves(deck: _decks.Deck) -> None:
     assert _decks.score(turns(deck), deck.turns) == (len(deck.turns), 0, 0)
 
 
+@pytest.mark.parametrize("name", ["plain", "builds"])
+def test_a_page_begins_with_a_key_frame_and_a_build_does_not(name: str) -> None:
+    """A line that is added is a few blocks; a key frame would be the whole page again."""
+    deck = next(deck for deck in _decks.decks() if deck.name == name)
+    pages, keys = PageTurns(), []
+    for at, picture in _decks.frames(deck):
+        t = round(at * 1e6)
+        if pages.look(t, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)):
+            keys.append(at)
+        pages.settle(t)
+    assert keys == pytest.approx(deck.turns, abs=0.11)
+
+
 def test_the_last_picture_of_a_quick_series_is_not_missed() -> None:
     """Two pictures within a tenth of a second, then nothing: a computer sends no more."""
     deck = next(d for d in _decks.decks() if d.name == "plain")
