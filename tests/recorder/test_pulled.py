@@ -114,6 +114,32 @@ async def test_http(
     await recorded(hold_class(f"presenter={url}"), tools)
 
 
+async def test_rtmp(
+    hold_class: Callable[..., Any], tools: Any, sending: Callable[..., Any]
+) -> None:
+    """ffmpeg is the server; it serves one who plays, and ends with it."""
+    url = f"rtmp://127.0.0.1:{free_port()}/live/camera"
+    sending(*LIVE, "-f", "flv", "-listen", "1", url)
+    await recorded(hold_class(f"presenter={url}"), tools)
+
+
+async def test_rtmp_that_breaks_off_is_taken_up_again(
+    hold_class: Callable[..., Any], sending: Callable[..., Any]
+) -> None:
+    url = f"rtmp://127.0.0.1:{free_port()}/live/camera"
+    command = (*LIVE, "-f", "flv", "-listen", "1", url)
+    first = sending(*command)
+    made = hold_class(f"presenter={url}")
+    await made.start()
+    await made.running("presenter")
+    first.kill()
+    await made.until(lambda: made.fact("source_lost", "presenter"), "the loss")
+    sending(*command)
+    await made.until(lambda: made.fact("source_lost", "presenter") is False, "its return")
+    await made.finish()
+    assert [m.data["source"] for m in made.recording.markers() if m.kind == "gap"] == ["presenter"]
+
+
 async def test_srt(hold_class: Callable[..., Any], tools: Any, sending: Callable[..., Any]) -> None:
     protocols = subprocess.run(["ffmpeg", "-protocols"], capture_output=True, text=True, check=True)
     if "srt" not in protocols.stdout.split():
