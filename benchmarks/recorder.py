@@ -27,14 +27,25 @@ CAMERAS, SECONDS = 4, 20
 SERVER = Path(__file__).parents[1] / "tests" / "e2e" / "rtsp_files.py"
 
 
-def film(path: Path) -> Path:
-    """Forty-five seconds of 1080p30 at about 6 Mbit/s: five, repeated."""
+def film(path: Path, seconds: int = 45) -> Path:
+    """Seconds of 1080p30 at about 6 Mbit/s: five, repeated."""
     one = path.with_name("one.mp4")
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=5"]
     command += ["-f", "lavfi", "-i", "anoisesrc=r=48000:d=5", "-c:v", "libx264", "-preset"]
     command += ["ultrafast", "-b:v", "6M", "-g", "30", "-bf", "0", "-pix_fmt", "yuv420p"]
     subprocess.run([*command, "-c:a", "aac", str(one)], check=True)
-    repeat = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "8", "-i", str(one), "-c", "copy"]
+    repeat = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-stream_loop",
+        str(seconds // 5 - 1),
+        "-i",
+        str(one),
+        "-c",
+        "copy",
+    ]
     subprocess.run([*repeat, str(path)], check=True)
     return path
 
