@@ -19,6 +19,7 @@ from controller.journal import Journal
 from controller.lesson_figures import Count, PageFigures, PollFigures
 from controller.session import Session, now_utc
 from controller.tablet_store import TabletStore
+from controller.whose import Own
 from devices.tablets.attendance import confusion
 from devices.tablets.question import Question
 
@@ -86,6 +87,10 @@ class UnknownSessionError(Exception):
     """There was no such class in this room."""
 
 
+class NotTheirsError(Exception):
+    """The class was held by somebody else; the text names them where they are known."""
+
+
 class Analytics:
     """Figures of one room. `folder_of` finds a recording's folder."""
 
@@ -94,14 +99,19 @@ class Analytics:
     ) -> None:
         self._journal, self._store, self._folder_of = journal, store, folder_of
 
-    async def overview(self, days: int, course: str | None = None) -> Overview:
-        """The classes of the last `days` days, of one course or all."""
+    async def overview(
+        self, days: int, course: str | None = None, *, of: str | None = None
+    ) -> Overview:
+        """The classes of the last `days` days, of one course or all; `of`: that lecturer's."""
         since = (now_utc() - timedelta(days=days)).isoformat()
         rows = await self._journal.read(
             "SELECT body FROM sessions WHERE started >= ? ORDER BY started DESC LIMIT ?",
             (since, MOST_SESSIONS),
         )
         held = [Session.model_validate_json(row[0]) for row in rows]
+        if of is not None:
+            own = await Own.of(self._journal, of)
+            held = [one for one in held if own.holds(one)]
         watched = await self._watched()
         figures = [
             await self._figures(one, watched) for one in held if course in (None, one.course)
@@ -114,12 +124,19 @@ class Analytics:
             kept.minutes = round(kept.minutes + one.minutes, 1)
         return Overview(days=days, sessions=figures, by_day=list(by_day.values()))
 
-    async def detail(self, session: str) -> Detail:
-        """One class. Raises UnknownSessionError."""
+    async def held(self, session: str, *, of: str | None = None) -> Session:
+        """That class. Raises UnknownSessionError, and NotTheirsError when it is not `of`'s."""
         rows = await self._journal.read("SELECT body FROM sessions WHERE id = ?", (session,))
         if not rows:
             raise UnknownSessionError(session)
         held = Session.model_validate_json(rows[0][0])
+        if of is not None and not (await Own.of(self._journal, of)).holds(held):
+            raise NotTheirsError(held.lecturer or "")
+        return held
+
+    async def detail(self, session: str, *, of: str | None = None) -> Detail:
+        """One class. Raises UnknownSessionError and NotTheirsError."""
+        held = await self.held(session, of=of)
         start, end = _ms(held.started), _ms(held.ended or now_utc())
         detail = Detail(
             session=await self._figures(held, await self._watched()),

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
-from controller.analytics import Analytics, Detail, DeviceFigures, Overview, UnknownSessionError
+from controller.analytics import (
+    Analytics,
+    Detail,
+    DeviceFigures,
+    NotTheirsError,
+    Overview,
+    UnknownSessionError,
+)
+from controller.state import AccessRole
+from dashboard.auth import Identity
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room, Technician
 from devices.tablets.attendance import csv_text
@@ -28,32 +37,40 @@ Figures = Annotated[Analytics, Depends(_analytics)]
 
 
 class Rules(BaseModel):
-    """`names`: this room's courses allow names in what is downloaded."""
+    """`names`: this room's courses allow names in what is downloaded. `own`: only own classes."""
 
     names: bool
+    own: bool
+
+
+def lecturer_of(caller: Identity) -> str | None:
+    """Whose classes the caller may see: their own; all (None) for who looks after the room."""
+    return None if caller.may(AccessRole.TECHNICIAN) else caller.name
 
 
 @router.get("")
 async def overview(
-    _: Instructor, figures: Figures, days: Days = 30, course: Course = None
+    caller: Instructor, figures: Figures, days: Days = 30, course: Course = None
 ) -> Overview:
-    """The classes of the last days in numbers, without names."""
-    return await figures.overview(days, course)
+    """The caller's classes of the last days in numbers, without names; all for a technician."""
+    return await figures.overview(days, course, of=lecturer_of(caller))
 
 
 @router.get("/rules")
-async def rules(_: Instructor, request: Request) -> Rules:
-    """What may be seen here beyond numbers."""
+async def rules(caller: Instructor, request: Request) -> Rules:
+    """What may be seen here beyond numbers, and whose."""
     tablets = request.app.state.tablets
-    return Rules(names=tablets is not None and tablets.settings.names)
+    names = tablets is not None and tablets.settings.names
+    return Rules(names=names, own=lecturer_of(caller) is not None)
 
 
 @router.get("/sessions.csv", response_class=Response)
 async def overview_csv(
-    _: Instructor, figures: Figures, days: Days = 30, course: Course = None
+    caller: Instructor, figures: Figures, days: Days = 30, course: Course = None
 ) -> Response:
     """The same as a table."""
-    return _table("sessions", (await figures.overview(days, course)).sessions)
+    found = await figures.overview(days, course, of=lecturer_of(caller))
+    return _table("sessions", found.sessions)
 
 
 @router.get("/devices")
@@ -71,30 +88,36 @@ async def devices_csv(_: Technician, figures: Figures, room: Room, days: Days = 
 
 
 @router.get("/sessions/{session}")
-async def detail(_: Instructor, figures: Figures, session: str) -> Detail:
+async def detail(caller: Instructor, figures: Figures, session: str) -> Detail:
     """One class: seats there, polls, pages, and where its recording is watched."""
-    return await _detail(figures, session)
+    return await _detail(figures, session, caller)
 
 
 @router.get("/sessions/{session}/{table}.csv", response_class=Response)
 async def detail_csv(
-    _: Instructor,
+    caller: Instructor,
     figures: Figures,
     session: str,
     table: Literal["present", "lost", "polls", "pages", "watched"],
 ) -> Response:
     """A part of it as a table."""
-    found = await _detail(figures, session)
+    found = await _detail(figures, session, caller)
     return _table(f"{session}-{table}", getattr(found, table))
 
 
-async def _detail(figures: Analytics, session: str) -> Detail:
+async def _detail(figures: Analytics, session: str, caller: Identity) -> Detail:
     try:
-        return await figures.detail(session)
-    except UnknownSessionError as error:
-        raise ProblemError(
-            404, "unknown_session", "There was no such class in this room.", ""
-        ) from error
+        return await figures.detail(session, of=lecturer_of(caller))
+    except (UnknownSessionError, NotTheirsError) as error:
+        raise class_problem(error) from error
+
+
+def class_problem(error: UnknownSessionError | NotTheirsError) -> ProblemError:
+    """What the caller is told about a class that is not there, or not theirs."""
+    if isinstance(error, UnknownSessionError):
+        return ProblemError(404, "unknown_session", "There was no such class in this room.", "")
+    held = f"This class was held by {error}." if str(error) else "You did not hold this class."
+    return ProblemError(403, "not_your_class", held, "Ask them, or a technician.")
 
 
 def _names(room: Any) -> dict[str, str]:

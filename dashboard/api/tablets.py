@@ -8,12 +8,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from controller.analytics import Analytics, NotTheirsError, UnknownSessionError
 from dashboard.api import decks, handouts, leading, pairing
+from dashboard.api.analytics import class_problem, lecturer_of
 from dashboard.api.pairing import CodeView, code_view, pairing_problem
 from dashboard.auth import anyone
 from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor
+from dashboard.room import Room as Classroom
 from dashboard.tablets import COOKIE, Own, Reader, Room, Service, given_credential, keep_cookie
 from devices.tablets import attendance, views
 from devices.tablets.clock import room_ms
@@ -129,14 +132,23 @@ async def lesson(_: Instructor, tablets: Room) -> dict[str, Any]:
 @own.get("/sessions/{session}/{report}", response_class=Response)
 async def report(
     request: Request,
-    _: Instructor,
+    caller: Instructor,
+    classroom: Classroom,
     tablets: Service,
     session: str,
     report: Literal["attendance.csv", "answers.csv", "xapi.json", "confusion.json"],
     names: Annotated[bool, Query()] = False,
 ) -> Response:
-    """What a lesson left. xAPI statements carry pseudonyms unless `names` is asked for."""
+    """What a lesson left, for who held it. xAPI statements carry pseudonyms unless `names` is
+    asked for."""
     store = tablets.store
+    lesson = tablets.room.lesson
+    if lesson is None or lesson.session != session:
+        figures = Analytics(classroom.journal, store, classroom.recording_folder)
+        try:
+            await figures.held(session, of=lecturer_of(caller))
+        except (UnknownSessionError, NotTheirsError) as error:
+            raise class_problem(error) from error
     stays = await store.attendance(session)
     if report == "attendance.csv":
         return _csv(attendance.attendance_csv(stays, room_ms()), f"{session}-attendance")

@@ -21,17 +21,26 @@ from devices.model import Health, Power
 from devices.tablets.log import Answer, Entry, Signal, Stay
 from recorder.recording import Layout
 
-ACTOR = Actor(name="Ada", role=AccessRole.INSTRUCTOR, door="panel")
+ACTOR = Actor(name="instructor", role=AccessRole.INSTRUCTOR, door="panel")
+TIMETABLE = Actor(name="timetable", role=AccessRole.TECHNICIAN, door="timetable")
 PAGES = [{"id": f"p{n}", "kind": "image", "title": title} for n, title in enumerate("AB")]
 API = "/api/v1/analytics"
 
 
-async def _class(tablets: Any, title: str, course: str | None, ago: timedelta) -> Session:
+async def _class(
+    tablets: Any,
+    title: str,
+    course: str | None,
+    ago: timedelta,
+    *,
+    lecturer: str | None = None,
+    by: Actor = ACTOR,
+) -> Session:
     """A class of fifty minutes that is over, with a poll, pages and two who were there."""
     held = new_session(
         title=title,
         course=course,
-        lecturer=None,
+        lecturer=lecturer,
         minutes=50,
         layout=Layout.SLIDES,
         boot_id="boot",
@@ -41,7 +50,7 @@ async def _class(tablets: Any, title: str, course: str | None, ago: timedelta) -
     held = held.model_copy(
         update={"started": started, "ended": ended, "recording": f"r-{held.id}", "open": False}
     )
-    await tablets.pretend.journal.save(held, actor=ACTOR, kind="start")
+    await tablets.pretend.journal.save(held, actor=by, kind="start")
     start = round(started.timestamp() * 1000)
     store, minute = tablets.store, 60_000
     await store.attend(held.id, Stay("s1", "Ada", start, start + 50 * minute))
@@ -113,6 +122,45 @@ async def test_tables_and_who_may_have_them(people: Any, held: list[Session]) ->
     listed = (await technician.get(f"{API}/devices")).json()
     assert {one["id"]: one["faults"] for one in listed}["projector"] == 0
     assert (await technician.get(f"{API}/devices.csv")).text.count("projector") == 1
+
+
+async def test_a_lecturer_sees_own_classes_and_nobody_elses(
+    people: Any, tablets: Any, held: list[Session]
+) -> None:
+    instructor, technician = people["instructor"], people["technician"]
+    day = timedelta(days=1)
+    theirs = await _class(tablets, "Waves", "PHY-1", day, lecturer="Grace")
+    named = await _class(tablets, "Sets", "MAT-2", day, lecturer="Instructor", by=TIMETABLE)
+    same_course = await _class(tablets, "Maps", "MAT-2", day, by=TIMETABLE)
+    nobodys = await _class(tablets, "Talk", None, day, by=TIMETABLE)
+    await tablets.room.end()
+
+    async def titles(client: Any) -> set[str]:
+        seen = (await client.get(API, params={"days": 30})).json()["sessions"]
+        table = await client.get(f"{API}/sessions.csv", params={"days": 30})
+        told = {one["title"] for one in seen}
+        assert len(told) == len(table.text.splitlines()) - 1
+        return told
+
+    assert await titles(instructor) == {"Optics", "Sets", "Maps"}
+    assert await titles(technician) == {"Optics", "Sets", "Maps", "Waves", "Talk"}
+    reports = "/api/v1/tablets/sessions"
+    for one, status in ((theirs, 403), (nobodys, 403), (named, 200), (same_course, 200)):
+        for address in (
+            f"{API}/sessions/{one.id}",
+            f"{API}/sessions/{one.id}/polls.csv",
+            f"{reports}/{one.id}/attendance.csv",
+            f"{reports}/{one.id}/answers.csv",
+            f"{reports}/{one.id}/xapi.json",
+            f"{reports}/{one.id}/confusion.json",
+        ):
+            answer = await instructor.get(address)
+            assert answer.status_code == status, address
+            assert (await technician.get(address)).status_code == 200
+            if status == 403:
+                assert answer.json()["code"] == "not_your_class"
+    assert (await instructor.get(f"{API}/rules")).json()["own"] is True
+    assert (await technician.get(f"{API}/rules")).json()["own"] is False
 
 
 async def test_device_hours_and_faults_are_added_up(people: Any, tablets: Any, until: Any) -> None:
@@ -204,6 +252,7 @@ class TestPage:
         page = await _page(here, "2222")
         await expect(page.locator("tr[data-session]")).to_have_count(1)
         await expect(page.locator("tr[data-device]")).to_have_count(0)
+        await expect(page.get_by_text("The classes that you held")).to_be_visible()
 
     @pytest.mark.parametrize("language", ["en", "ar"])
     async def test_it_can_be_used_by_everyone(

@@ -67,6 +67,8 @@ export const overview = signal<Overview | null>(null);
 export const detail = signal<Detail | null>(null);
 export const devices = signal<Device[] | null>(null);
 export const names = signal(false);
+/** Only the classes that the caller held are shown. */
+export const own = signal(false);
 export const problem = signal("");
 
 export function query(): string {
@@ -91,11 +93,18 @@ export async function look(withDevices: boolean): Promise<void> {
   overview.value = found;
   const seen = (found?.sessions ?? []).flatMap((one) => (one.course === null ? [] : [one.course]));
   courses.value = [...new Set([...courses.value, ...seen])].sort();
-  names.value = (await fetched<{ names: boolean }>("/rules"))?.names ?? false;
+  await learnRules();
   if (withDevices) devices.value = await fetched<Device[]>(`/devices?days=${days.value}`);
 }
 
+async function learnRules(): Promise<void> {
+  const rules = await fetched<{ names: boolean; own: boolean }>("/rules");
+  names.value = rules?.names ?? false;
+  own.value = rules?.own ?? false;
+}
+
 export async function open(session: string): Promise<void> {
+  await learnRules();
   detail.value = await fetched<Detail>(`/sessions/${encodeURIComponent(session)}`);
 }
 

@@ -12,7 +12,7 @@ import { isTechnician, me, signedIn } from "../room/store";
 import { Button } from "../ui/button";
 import { Frame, Gate, showPage } from "../ui/frame";
 import { Class } from "./class";
-import { course, courses, days, detail, look, number, open, overview, problem, query, type Session } from "./figures";
+import { course, courses, days, detail, look, number, open, overview, own, problem, query, type Session } from "./figures";
 import { Devices } from "./devices";
 import { Columns, Csv } from "./plots";
 import { t } from "./texts";
@@ -74,7 +74,10 @@ function All({ keeps }: { keeps: boolean }) {
   return (
     <>
       <header class="analytics-head">
-        <h1>{t("title")}</h1>
+        <h1>
+          {t("title")}
+          {own.value && <small class="whose">{t("own")}</small>}
+        </h1>
         <label class="field">
           <span>{t("span")}</span>
           <select
