@@ -96,8 +96,10 @@ class Production:
             return False
         state = production_state.load(folder)
         if state is None or state.state in ("done", "failed"):
-            handed_over = self._settings.before_delivery or bool(state and state.handed_over)
-            state = production_state.store(folder, ProductionState(handed_over=handed_over))
+            first = self._settings.before_delivery
+            handed_over = first or bool(state and state.handed_over)
+            waiting = ProductionState(handed_over=handed_over, sent_first=first)
+            state = production_state.store(folder, waiting)
         self._queue[folder] = state
         return not state.handed_over
 
@@ -219,7 +221,9 @@ class Production:
 
     async def _hand_over(self, folder: Path) -> None:
         with suppress(OSError):
-            state = await asyncio.to_thread(production_state.change, folder, handed_over=True)
+            before = await asyncio.to_thread(production_state.load, folder)
+            fields = {"handed_over": True, "sent_first": before is None or before.state != "done"}
+            state = await asyncio.to_thread(production_state.change, folder, **fields)
             if folder in self._queue:
                 self._queue[folder] = state
         self._room.hand_over(folder)

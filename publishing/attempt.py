@@ -166,7 +166,9 @@ class Attempts:
         now = datetime.now(UTC)
         delivery.detail, delivery.remedy = error.message, error.remedy
         delivery.failures = 0 if moved else delivery.failures + 1
-        old = now - delivery.created > timedelta(days=backoff.give_up_days)
+        # Also tried more than a few times: a clock that was set makes days of one moment.
+        tried = delivery.failures > min(10, backoff.give_up_days)
+        old = tried and now - delivery.created > timedelta(days=backoff.give_up_days)
         if isinstance(error, HeldBackError):
             delivery.state, delivery.next_try = DeliveryState.HELD, None
         elif error.kind is ErrorKind.PERMANENT or (old and error.kind is not ErrorKind.BLOCKED):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from recorder.recording import Life, Recording, RecordingError
 ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
 DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
 WORDS = "words"
+_IMPLAUSIBLE = timedelta(days=2)
 RESTING = (*DONE, DeliveryState.HELD)
 
 
@@ -77,7 +78,9 @@ class Job:
         state = self.delivery.state
         if state in RESTING or (state is DeliveryState.FAILED and self.delivery.next_try is None):
             return False
-        return self.delivery.next_try is None or self.delivery.next_try <= now
+        next_try = self.delivery.next_try
+        # Nothing is put off for days: the clock stood in the future when this was written.
+        return next_try is None or next_try <= now or next_try > now + _IMPLAUSIBLE
 
     def products(self) -> list[Product]:
         """What is delivered. Raises TargetError when there is nothing."""

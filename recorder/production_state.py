@@ -26,7 +26,8 @@ class ProductionState(BaseModel):
     """`tries` counts attempts that failed since the last success; `next_try` is when to go on.
 
     `step` is the one at work; `detail` says why the last try failed, `notices` what could not be
-    made here. `handed_over`: the recording's deliveries have been asked for.
+    made here. `handed_over`: the recording's deliveries have been asked for; `sent_first`: before
+    the room's own production made the lecture what it is now, by nobody's hand.
     """
 
     state: Literal["waiting", "working", "done", "failed"] = "waiting"
@@ -38,6 +39,7 @@ class ProductionState(BaseModel):
     detail: str = ""
     notices: list[str] = Field(default_factory=list)
     handed_over: bool = False
+    sent_first: bool = False
 
 
 def load(folder: Path) -> ProductionState | None:

@@ -244,7 +244,7 @@ def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
 def _made_again(recording: Recording, stat: os.stat_result) -> bool:
     """Whether production itself made this file anew after it was sent, and nobody has since."""
     state = production_state.load(recording.folder)
-    if state is None or not state.handed_over or state.state != "done":
+    if state is None or not state.sent_first or state.state != "done":
         return False
     return stat.st_mtime <= state.changed.timestamp() + 1.0
 

@@ -299,6 +299,9 @@ def produce(
             )
     except (RecordingError, OSError, av.error.FFmpegError) as error:
         fail(str(error), as_json=as_json)
+    if production_state.load(recording.folder) is not None:
+        # No receipt covers what a person has made again.
+        production_state.change(recording.folder, sent_first=False)
     if as_json:
         show_json([asdict(result) for result in results])
         return

@@ -309,7 +309,7 @@ class Canvas(Target):
                 raise TargetError(ErrorKind.ABSENT, f"Canvas's player has no captions in {told}.")
         elif file.get("media_entry_id") == "maybe":
             sent = shipment.note(shipment.lecture).setdefault("at", time.time())
-            if time.time() - sent < _PLAYER_S:
+            if 0 <= time.time() - sent < _PLAYER_S:
                 raise TargetError(ErrorKind.WAIT, "Canvas prepares the lecture for its player.")
 
     async def _digest(self, url: str) -> str:

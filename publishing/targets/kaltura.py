@@ -1,7 +1,8 @@
 """Kaltura: an entry that the recording's id finds again, and an upload token that resumes.
 
 Source: Kaltura API v3 reference (session.start, media.*, uploadToken.*, flavorAsset.list,
-captionAsset.*). Every error is HTTP 200 with a KalturaAPIException.
+captionAsset.*, cuePoint.*: a chapter is a ThumbCuePoint of the subtype 2, its time in ms). Every
+error is HTTP 200 with a KalturaAPIException.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from publishing.target import (
 )
 
 _NO_CONTENT, _READY, _BROKEN = 7, 2, (-2, -1, 5, 6)
+_CHAPTER, _OURS = 2, "classroomd"
 _LANGUAGES = {
     "ar": "Arabic",
     "de": "German",
@@ -81,6 +83,7 @@ class Kaltura(Target):
             ca_file=self.options.ca_file,
         )
         self._session = ""
+        self.lacks_points = False
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -106,6 +109,7 @@ class Kaltura(Target):
         shipment.at(lecture, lecture.size)
         for captions in shipment.of(Kind.CAPTIONS):
             await self._caption(shipment, entry["id"], captions)
+        await self._chapters(shipment, entry["id"])
 
     async def verify(self, shipment: Shipment) -> Receipt:
         lecture, entry = shipment.lecture, await self._entry(shipment)
@@ -143,6 +147,9 @@ class Kaltura(Target):
             if _language(captions.language) not in assets or not given:
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not in Kaltura yet.")
             files.append(ArrivedFile(name=captions.name))
+        there = {int(point["startTime"]) for point in await self._points(entry["id"])}
+        if not self.lacks_points and there != {start for start, _ in _starts(shipment)}:
+            raise TargetError(ErrorKind.ABSENT, "Kaltura has other chapters.")
         for language in spoken.gone(shipment):
             if asset := assets.get(_language(language)):
                 await self.call(
@@ -161,6 +168,7 @@ class Kaltura(Target):
         if entry := await self._entry(shipment):
             words = self._words(shipment)
             await self.call("media", "update", entryId=entry["id"], mediaEntry=words)
+            await self._chapters(shipment, entry["id"])
 
     async def withdraw(self, shipment: Shipment) -> None:
         if entry := await self._entry(shipment):
@@ -256,6 +264,32 @@ class Kaltura(Target):
         )
         await spoken.given(shipment, captions, entry)
 
+    async def _chapters(self, shipment: Shipment, entry: str) -> None:
+        """Ours as they are now; those that somebody made in Kaltura stay."""
+        wanted = _starts(shipment)
+        for point in await self._points(entry):
+            if (here := (int(point["startTime"]), str(point["title"]))) in wanted:
+                wanted.remove(here)
+            else:
+                await self.call("cuepoint_cuePoint", "delete", missing=True, id=point["id"])
+        for start, title in () if self.lacks_points else wanted:
+            point = {"objectType": "KalturaThumbCuePoint", "subType": _CHAPTER, "entryId": entry,
+                     "startTime": start, "title": title, "tags": _OURS}  # fmt: skip
+            await self.call("cuepoint_cuePoint", "add", cuePoint=point)
+
+    async def _points(self, entry: str) -> list[dict[str, Any]]:
+        """Our chapters of an entry; none where the server has no cue points."""
+        told = await self.call(
+            "cuepoint_cuePoint",
+            "list",
+            missing=True,
+            filter={"objectType": "KalturaThumbCuePointFilter", "entryIdEqual": entry,
+                    "subTypeEqual": _CHAPTER, "tagsLike": _OURS},
+            pager={"objectType": "KalturaFilterPager", "pageSize": 500},
+        )  # fmt: skip
+        self.lacks_points = "objects" not in told
+        return list(told.get("objects", []))
+
     async def _assets(self, entry: str) -> dict[str, str]:
         """Language → id of captions with content; an asset without any is deleted and made anew."""
         listed = await self.call(
@@ -306,11 +340,15 @@ class Kaltura(Target):
         if not isinstance(told, dict) or told.get("objectType") != "KalturaAPIException":
             return told
         code = str(told.get("code", ""))
-        if missing and code.endswith("NOT_FOUND"):
+        if missing and code.endswith(("NOT_FOUND", "NOT_EXIST", "NOT_EXISTS")):
             return {}
         if code in _BAD_SECRET:
             self._session = ""
         raise _MEANINGS.get(code, _UNKNOWN).error(code, str(told.get("message", "")))
+
+
+def _starts(shipment: Shipment) -> list[tuple[int, str]]:
+    return sorted((int(t * 1000), title) for t, title in shipment.metadata.chapters)
 
 
 def _language(tag: str | None) -> str:

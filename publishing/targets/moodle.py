@@ -75,7 +75,7 @@ class Moodle(Target):
 
     name = "moodle"
     schema: ClassVar[type[Options]] = MoodleOptions
-    takes = frozenset({Kind.LECTURE, Kind.CAPTIONS, Kind.POSTER})
+    takes = frozenset({Kind.LECTURE, Kind.CAPTIONS, Kind.CHAPTERS, Kind.POSTER})
     options: MoodleOptions
     web: Web
 

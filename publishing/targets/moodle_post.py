@@ -13,7 +13,10 @@ from publishing.shipment import Shipment
 
 
 def message(shipment: Shipment, names: Mapping[str, str]) -> str:
-    """The post: Moodle turns `<video>` into its player, and `@@PLUGINFILE@@` into addresses."""
+    """The post: Moodle turns `<video>` into its player, and `@@PLUGINFILE@@` into addresses.
+
+    Its player has a menu of chapters for a track of that kind, which Moodle's filter lets through.
+    """
 
     def source(product: Product) -> str:
         return f"@@PLUGINFILE@@/{quote(names.get(product.name, product.name))}"
@@ -24,6 +27,9 @@ def message(shipment: Shipment, names: Mapping[str, str]) -> str:
         f'<track kind="captions" src="{source(one)}" srclang="{html.escape(one.language or "")}"'
         f' label="{html.escape(one.language or "")}">'
         for one in shipment.of(Kind.CAPTIONS)
+    )
+    tracks += "".join(
+        f'<track kind="chapters" src="{source(one)}">' for one in shipment.of(Kind.CHAPTERS)
     )
     lecture = shipment.lecture
     return (

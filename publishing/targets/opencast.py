@@ -95,7 +95,7 @@ class Opencast(Target):
 
     async def send(self, shipment: Shipment) -> None:
         notes, event = shipment.notes, self._event(shipment)
-        if notes.get("ingesting", 0) + self.options.settle_minutes * 60 > time.time():
+        if 0 <= time.time() - notes.get("ingesting", 0) < self.options.settle_minutes * 60:
             raise TargetError(ErrorKind.WAIT, "Opencast may still be looking through the files.")
         ingest = await service(self.web, self.options.url, _INGEST)
         series = await self._series(shipment.metadata)

@@ -253,7 +253,7 @@ class Panopto(Target):
             note = shipment.note(captions)
             if not spoken.there(shipment, captions, session["Id"]):
                 raise TargetError(ErrorKind.ABSENT, f"{captions.name} is not in Panopto yet.")
-            if not shown and time.time() - note.get("at", 0) < _CAPTIONS_S:
+            if not shown and 0 <= time.time() - note.get("at", 0) < _CAPTIONS_S:
                 raise TargetError(ErrorKind.WAIT, "Panopto is taking the captions in.")
             if not shown:
                 note.pop("there")

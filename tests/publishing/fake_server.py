@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from own_address import own_address
+
 
 @dataclass
 class Request:
@@ -82,7 +84,7 @@ class Fake:
     """
 
     def __init__(self) -> None:
-        self.port = 0
+        self.host, self.port = own_address(), 0
         self.base = ""
         self.refusals: list[str] = []
         self._server: asyncio.Server | None = None
@@ -96,9 +98,7 @@ class Fake:
         return Answer(status, why.encode(), {"content-type": "text/plain"})
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, limit=1 << 20
-        )
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

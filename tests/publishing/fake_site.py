@@ -31,7 +31,7 @@ async def opened(site: AnySite, secret: str) -> AsyncIterator[AnySite]:
     """The site, started, with this secret; the fake tells addresses that lead through the proxy."""
     site.secret.write_text(secret)
     await site.fake.start()
-    site.proxy = FaultProxy(("127.0.0.1", site.fake.port))
+    site.proxy = FaultProxy((site.fake.host, site.fake.port))
     await site.proxy.start()
     site.fake.base = site.proxy.url
     yield site

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from own_address import own_address
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -45,12 +47,10 @@ class FaultProxy:
         self.on_body: Callable[[Seen], None] = lambda _: None
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.port = 0
+        self.host, self.port = own_address(), 0
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(
-            self._accept, "127.0.0.1", self.port, limit=1 << 20
-        )
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, limit=1 << 20)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -62,7 +62,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def asked(self) -> int:

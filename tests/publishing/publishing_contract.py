@@ -248,6 +248,20 @@ class HttpTargetContract(TargetContract):
         site.proxy.reset()
         await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
 
+    async def test_credentials_that_run_out_in_the_middle(self, site: Site, folder: Path) -> None:
+        """Renewed by itself where that can be; else a person is told, and it goes on from there."""
+        if site.unauthorised is None:
+            pytest.skip("refused credentials look different here; the target's own test has them")
+        for number, _ in await self.requests(site, folder):
+            await self.fresh(site, folder)
+            site.proxy.faults = {number: site.unauthorised}
+            status = await deliver(folder, self.kept(site))
+            if status.state == "failed":
+                assert status.remedy
+                status = await deliver(folder, self.kept(site))
+            await self.arrived_once(site, folder, status)
+            self.within_the_allowance(site, folder)
+
     async def test_a_full_platform_says_what_to_do(self, site: Site, folder: Path) -> None:
         if site.quota is None:
             pytest.skip("a full platform looks different here; the target's own test has it")

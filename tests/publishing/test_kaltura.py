@@ -18,6 +18,7 @@ from fault_proxy import Fault
 from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
+from publishing.metadata import correct
 from publishing.target import TargetConfig
 
 
@@ -31,6 +32,8 @@ class FakeKaltura(Fake):
         self.polls = 0
         self.ends = 2
         self.sizes = True
+        self.points: dict[str, dict[str, Any]] = {}
+        self.has_points = True
 
     async def answer(self, request: Request) -> Answer:
         if not request.whole:
@@ -122,6 +125,22 @@ class FakeKaltura(Fake):
             token["status"] = 1
         return {"id": token["id"], "status": token["status"]}
 
+    def cuepoint_cuePoint_list(self, told: dict[str, Any]) -> Any:
+        if not self.has_points:
+            return _error("SERVICE_DOES_NOT_EXISTS")
+        entry, tag = told["filter"]["entryIdEqual"], told["filter"]["tagsLike"]
+        points = [p for p in self.points.values() if p["entryId"] == entry and tag in p["tags"]]
+        return {"objects": points, "totalCount": len(points)}
+
+    def cuepoint_cuePoint_add(self, told: dict[str, Any]) -> Any:
+        point = {**told["cuePoint"], "id": self._new()}
+        self.points[point["id"]] = point
+        return point
+
+    def cuepoint_cuePoint_delete(self, told: dict[str, Any]) -> Any:
+        found = self.points.pop(told["id"], None)
+        return _error("INVALID_CUE_POINT_NOT_FOUND") if found is None else True
+
     def caption_captionAsset_list(self, told: dict[str, Any]) -> Any:
         entry = told["filter"]["entryIdEqual"]
         return {"objects": [{k: v for k, v in c.items() if k != "text"}
@@ -173,6 +192,7 @@ class KalturaSite(FakeSite[FakeKaltura]):
 
     async def wipe(self) -> None:
         self.fake.entries, self.fake.tokens, self.fake.captions = {}, {}, {}
+        self.fake.points = {}
 
     async def damage(self, name: str) -> None:
         self.fake.entries = {}
@@ -194,6 +214,25 @@ class TestKaltura(HttpTargetContract):
         assert (asset["language"], asset["format"]) == ("English", 3)
         assert status.receipt is not None
         assert status.receipt["how"] == "size"
+
+    async def test_chapters_are_kalturas_own_and_follow(
+        self, site: KalturaSite, folder: Path
+    ) -> None:
+        def told() -> list[tuple[int, str]]:
+            return [(p["startTime"], p["title"]) for p in site.fake.points.values()]
+
+        await deliver(folder, site.config())
+        assert told() == [(0, "Limits"), (20_000, "Sums")]
+        assert {point["subType"] for point in site.fake.points.values()} == {2}
+        (entry,) = site.fake.entries
+        theirs = {"id": "x", "entryId": entry, "startTime": 5, "title": "Mine", "tags": "lecturer"}
+        site.fake.points["x"] = theirs
+        correct(folder, chapters=[(0.0, "Limits"), (12.5, "Series")])
+        assert (await deliver(folder, site.config())).state == "verified"
+        assert sorted(told()) == [(0, "Limits"), (5, "Mine"), (12_500, "Series")]
+        site.fake.has_points = False
+        await self.fresh(site, folder)
+        assert (await deliver(folder, site.config())).state == "verified"
 
     async def test_without_sizes_the_duration_is_the_proof(
         self, site: KalturaSite, folder: Path

@@ -181,6 +181,8 @@ class TestMoodle(HttpTargetContract):
         assert '<source src="@@PLUGINFILE@@/lecture.mp4" type="video/mp4">' in message
         assert 'src="@@PLUGINFILE@@/captions.en.vtt" srclang="en"' in message
         assert 'poster="@@PLUGINFILE@@/poster.jpg"' in message
+        assert '<track kind="chapters" src="@@PLUGINFILE@@/chapters.vtt">' in message
+        assert "chapters.vtt" in post["files"]
         assert "<li>0:20 Sums</li>" in message
         assert "Ada Byron · 2026-03-02 · r101 · CC-BY-4.0" in message
         assert status.receipt is not None
@@ -278,4 +280,8 @@ async def test_a_real_moodle(make_recording: Any, monkeypatch: pytest.MonkeyPatc
     folder = make_recording()
     worker = DeliveryWorker(folder.parent, [config])
     assert (await worker.deliver_once(folder, "lms", tries=3)).state == "verified"
+    correct(folder, title="Another title")
+    (folder / PRODUCTS / "captions.en.vtt").write_text("WEBVTT\n")
+    status = await worker.deliver_once(folder, "lms", tries=3)
+    assert status.state == "verified", f"{status.detail} {status.remedy}"
     assert (await worker.withdraw(folder, "lms")).state == "withdrawn"

@@ -111,11 +111,11 @@ async def test_what_production_made_after_the_delivery_goes_with_what_was_sent(
     folder = await delivered()
     (folder / "products" / "lecture.mp4").write_bytes(b"the same class, levelled")
     changed = "nas: lecture.mp4 has changed since it was delivered"
-    production_state.store(folder, ProductionState(state="working", handed_over=True))
+    production_state.store(folder, ProductionState(state="working", sent_first=True))
     assert reason(folder) == changed
-    production_state.change(folder, state="done", handed_over=False)
+    production_state.change(folder, state="done", sent_first=False)
     assert reason(folder) == changed
-    production_state.change(folder, handed_over=True)
+    production_state.change(folder, sent_first=True)
     assert judge(Recording.open(folder)).prune
     later = datetime.now(UTC).timestamp() + 60
     os.utime(folder / "products" / "lecture.mp4", (later, later))

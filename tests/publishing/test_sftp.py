@@ -83,7 +83,7 @@ class OpenSsh(Site):
 
     def config(self, **more: Any) -> TargetConfig:
         own = {
-            "url": f"sftp://127.0.0.1:{self.proxy.port}{self.files}",
+            "url": f"sftp://{self.proxy.host}:{self.proxy.port}{self.files}",
             "user": getpass.getuser(),
             "key": str(self.root / "user_key"),
             "host_key": self.host.export_public_key().decode().strip(),
@@ -124,6 +124,15 @@ class TestSftp(TargetContract):
         for at in [10, 2_000, *range(100_000, whole, 300_000), whole - 4000, whole - 300]:
             await self.fresh(site, folder)
             site.proxy.cuts = [at]
+            await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
+            assert site.proxy.body_bytes <= whole * 1.05 + site.chunk + 20_000
+
+    async def test_done_but_the_answer_is_lost(self, site: OpenSsh, folder: Path) -> None:
+        await deliver(folder, self.kept(site), tries=1)
+        whole = site.proxy.body_bytes
+        for at in [5_000, 500_000, *range(whole - 4_000, whole, 400)]:
+            await self.fresh(site, folder)
+            site.proxy.cuts, site.proxy.loses = [at], True
             await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
             assert site.proxy.body_bytes <= whole * 1.05 + site.chunk + 20_000
 
@@ -174,7 +183,7 @@ class TestSftp(TargetContract):
         assert "[[publish]] archive" in status.remedy
 
     async def test_a_missing_folder_is_named(self, site: OpenSsh, folder: Path) -> None:
-        url = f"sftp://127.0.0.1:{site.proxy.port}{site.files}/missing"
+        url = f"sftp://{site.proxy.host}:{site.proxy.port}{site.files}/missing"
         status = await deliver(folder, site.config(url=url))
         assert (status.state, "missing" in status.detail) == ("failed", True)
 
