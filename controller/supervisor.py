@@ -19,7 +19,7 @@ import structlog
 
 from recorder import control
 from recorder.control import RecorderClient, RecorderError, RecorderEvent, RecorderStatus
-from recorder.lock import writer
+from recorder.lock import handle_on, writer
 from recorder.recording import Life, Recording, RecordingError
 from recorder.spare import Spare
 
@@ -249,7 +249,7 @@ class RecorderSupervisor:
 async def exited(pid: int) -> None:
     """Wait until the process is gone (a zombie counts as gone)."""
     try:
-        handle = os.pidfd_open(pid)
+        handle = handle_on(pid)
     except ProcessLookupError:
         return
     loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recorder import launcher
-from recorder.lock import writer
+from recorder.lock import handle_on, writer
 from recorder.recording import RecordingError, read_manifest
 from recorder.spare import Spare
 
@@ -199,7 +199,7 @@ async def kill_and_confirm(pid: int, timeout: float = 10.0) -> None:
     writer then.
     """
     try:
-        handle = os.pidfd_open(pid)
+        handle = handle_on(pid)
     except ProcessLookupError:
         return
     try:

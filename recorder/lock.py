@@ -1,7 +1,11 @@
-"""The writer lock: at most one process writes a recording. Loads only the standard library."""
+"""The writer lock: at most one process writes a recording; and a handle on that process.
+
+Loads only the standard library.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -56,3 +60,17 @@ def writer(folder: Path) -> int | None:
     finally:
         os.close(lock)
     return None
+
+
+def handle_on(pid: int) -> int:
+    """A pidfd, which keeps meaning the process when its number is used again.
+
+    Raises ProcessLookupError when there is none. Before Linux 6.9 the kernel calls it an invalid
+    argument where a child of the process still carries its number as that of the session.
+    """
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno == errno.EINVAL and pid > 0:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
+        raise

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from recorder import launcher
+from recorder.lock import handle_on
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Spare:
             "spare", command, self._run_dir / LOG, {**os.environ, "PYTHONUNBUFFERED": "1"}
         )
         with contextlib.suppress(ProcessLookupError):
-            self._handle = os.pidfd_open(self.pid)
+            self._handle = handle_on(self.pid)
             self._gone.clear()
             asyncio.get_running_loop().add_reader(self._handle, self._gone.set)
 

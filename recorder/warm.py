@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from recorder.lock import handle_on
+
 log = logging.getLogger(__name__)
 
 LOADED = ("asyncio", "recorder.recorder", "recorder.sources.stream", "recorder.sources.fed")
@@ -59,7 +61,7 @@ def load(modules: Sequence[str]) -> None:
 def wait(path: Path, keeper: int) -> Order | None:
     """Waits for an order at the socket `path`; None when the keeper's process is gone."""
     try:
-        watched = os.pidfd_open(keeper)
+        watched = handle_on(keeper)
     except ProcessLookupError:
         return None
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as server:

@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
+import errno
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from recorder.control import (
     RecorderError,
     RecorderEvent,
     RecorderStatus,
+    kill_and_confirm,
     launch,
     running,
     socket_path,
 )
-from recorder.lock import LockedError, take, writer
+from recorder.lock import LockedError, handle_on, take, writer
 from recorder.server import ControlServer
 
 
@@ -154,3 +157,19 @@ def test_only_one_writer_holds_the_lock(tmp_path: Path) -> None:
     assert writer(tmp_path) == os.getpid()
     with pytest.raises(LockedError, match=f"process {os.getpid()}"):
         take(tmp_path)
+
+
+async def test_a_process_that_is_gone_is_gone_for_an_older_kernel_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Linux 6.1 answers EINVAL where the ended process led a session that still has members."""
+
+    def answer(pid: int) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "pidfd_open", answer)
+    await kill_and_confirm(os.getpid())
+    with pytest.raises(ProcessLookupError):
+        handle_on(os.getpid())
+    with pytest.raises(OSError, match="Invalid argument"):
+        handle_on(-1)
