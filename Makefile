@@ -15,9 +15,10 @@ TEST_PACKAGES := $(DEMO_PACKAGES) avahi-daemon avahi-utils chromium dbus faketim
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools \
   liblo-tools mosquitto-clients openssh-server pulseaudio pulseaudio-utils python3-gst-1.0 ser2net socat \
   tesseract-ocr xvfb
+GUEST_PACKAGES := $(TEST_PACKAGES) busybox-static kmod qemu-system-x86
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests bench fuzz soak pin web clean system-demo system-test
+.PHONY: help demo test lint types tests guest bench fuzz soak pin web clean system-demo system-test
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,10 @@ fuzz: $(STAMPS)/dev ## Fuzz everything that reads bytes from the wire (SECONDS=6
 
 soak: $(STAMPS)/dev ## Hold a class of six hours in real time (HOURS=… for another length)
 	$(BIN)/python -m benchmarks._soak $(HOURS)
+
+guest: $(STAMPS)/dev ## Try devices that can be pulled out, and set clocks, in a virtual machine (ACCEL=kvm)
+	@sh deploy/system-packages.sh $(GUEST_PACKAGES)
+	$(BIN)/python tests/guest/machine.py
 
 pin: $(STAMPS)/dev ## Pin the newest allowed requirements, with hashes and without hosts
 	$(BIN)/python requirements/pin.py

@@ -17,7 +17,7 @@ from recorder.sources.child import SourceError
 US = 1_000_000
 _OPEN_S, _READ_S = 5.0, 5.0
 _PLAUSIBLE_US = 2 * US
-_ALSA_CONFIG = Path("/usr/share/alsa/alsa.conf")
+_ALSA_FOLDER = Path("/usr/share/alsa")
 _OPTIONS = {
     "v4l2": {"size", "fps", "format"},
     "alsa": {"rate", "channels", "channel"},
@@ -156,9 +156,11 @@ class DeviceClock:
 
 def open_device(device: Device, url: str) -> InputContainer:
     """Opens a device. Raises SourceError that says what to look at."""
-    if device.scheme == "alsa" and _ALSA_CONFIG.exists():
+    if device.scheme == "alsa" and _ALSA_FOLDER.exists():
         # PyAV's own ALSA library looks for its configuration where it was built.
-        os.environ.setdefault("ALSA_CONFIG_PATH", str(_ALSA_CONFIG))
+        ours = Path(__file__).with_name("alsa.conf")
+        os.environ.setdefault("ALSA_CONFIG_DIR", str(_ALSA_FOLDER))
+        os.environ.setdefault("ALSA_CONFIG_PATH", f"{_ALSA_FOLDER / 'alsa.conf'}:{ours}")
     if device.scheme == "v4l2" and not Path(device.name).exists():
         raise SourceError(f"{url}: there is no {device.name}; {REMEDY['v4l2']}")
     try:
