@@ -11,6 +11,7 @@ from devices.sessions import (
     VISCA_CONTROL_REPLY,
     VISCA_HEADER,
     VISCA_REPLY,
+    adcp_proof,
     step_bytes,
 )
 from firmware_profiles.wire import Session as SessionSpec
@@ -114,6 +115,31 @@ class FarNtControl(FarSession):
         return [data.removeprefix(self._digest)]
 
 
+class FarAdcp(FarSession):
+    """Greets with a challenge when it has a password and wants its proof once."""
+
+    def __init__(self, spec: SessionSpec, options: Mapping[str, Any]) -> None:
+        super().__init__(spec, options)
+        self._password = str(options.get("password") or "")
+        self._trusted = not self._password
+
+    def greet(self) -> None:
+        self.replies.append(b"NOKEY\r\n" if self._trusted else f"{_RANDOM}\r\n".encode())
+
+    def received(self, data: bytes) -> list[bytes]:
+        if self._trusted:
+            return [data]
+        self._heard = (self._heard + data)[-1024:]
+        line, end, rest = self._heard.partition(b"\r\n")
+        if not end:
+            return []
+        self._heard = b""
+        self._trusted = line == adcp_proof(_RANDOM, self._password)
+        self.replies.append(b"ok\r\n" if self._trusted else b"err_auth\r\n")
+        self.closing = not self._trusted
+        return [rest] if rest and self._trusted else []
+
+
 class FarViscaIp(FarSession):
     """Takes the header off, answers with the same sequence number."""
 
@@ -167,6 +193,7 @@ FAR_KINDS: dict[str, type[FarSession]] = {
     "plain": FarSession,
     "pjlink": FarPJLink,
     "ntcontrol": FarNtControl,
+    "adcp": FarAdcp,
     "visca-ip": FarViscaIp,
     "mdc-tls": FarMdcTls,
     "http": FarSession,

@@ -219,6 +219,29 @@ class NtControlSession(Session):
         return [data]
 
 
+class AdcpSession(Session):
+    """Sony ADCP: greets with NOKEY, or with a challenge that is answered with its SHA-256 with the
+    password."""
+
+    async def open(self) -> None:
+        line = (await self._until(b"\r\n", 5.0)).strip().decode("latin-1")
+        if line == "NOKEY":
+            return
+        if not re.fullmatch(r"[0-9A-Za-z]{4,64}", line):
+            raise SessionError(f"greeted with {line[:40]!r}, not as ADCP", "check the address")
+        password = str(self.options.get("password") or "")
+        if not password:
+            raise SessionError("the projector wants a password", "set options.password")
+        await self.link.write(adcp_proof(line, password) + b"\r\n")
+        if (await self._until(b"\r\n", 5.0)).strip() != b"ok":
+            raise SessionError("the projector refused the password", "correct it")
+
+
+def adcp_proof(challenge: str, password: str) -> bytes:
+    """What proves to know the password."""
+    return hashlib.sha256((challenge + password).encode()).hexdigest().encode()
+
+
 class ViscaIpSession(Session):
     """Sony's VISCA over IP: an 8-byte header with type, length and sequence number."""
 
@@ -287,6 +310,7 @@ KINDS: dict[str, type[Session]] = {
     "plain": Session,
     "pjlink": PJLinkSession,
     "ntcontrol": NtControlSession,
+    "adcp": AdcpSession,
     "visca-ip": ViscaIpSession,
     "mdc-tls": MdcTlsSession,
     "http": HttpSession,

@@ -45,7 +45,7 @@ class Session(Table):
     """
 
     kind: Literal[
-        "plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol", "onvif", "http", "shelly"
+        "plain", "pjlink", "visca-ip", "mdc-tls", "ntcontrol", "adcp", "onvif", "http", "shelly"
     ] = "plain"
     connection: Literal["persistent", "per-command"] = "persistent"
     steps: list[Step] = Field(default_factory=list)

@@ -113,7 +113,7 @@ async def _attempts(transport: str, way: str, catalog: Catalog) -> list[tuple[st
 def _mark(profile: Profile) -> bytes:
     """What a device of this family says first when one connects, empty when it waits."""
     session = profile.session_for("tcp")
-    marks = {"pjlink": "PJLINK", "ntcontrol": "NTCONTROL", "mdc-tls": "MDCSTART"}
+    marks = {"pjlink": "PJLINK", "ntcontrol": "NTCONTROL", "mdc-tls": "MDCSTART", "adcp": "NOKEY"}
     first = session.steps[0].expect if session.steps else None
     return step_bytes(marks.get(session.kind) or first or "", {})
 
