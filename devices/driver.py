@@ -187,11 +187,11 @@ class Driver:
         if not self._per_command:
             self._lost.set()
 
-    def _give_back(self) -> None:
+    def _give_back(self, why: str = "the connection was lost") -> None:
         """The command in work when the link was lost waits for the next connection."""
         item, self._current = self._current, None
         if item is not None and item.request.action == "set":
-            self._waiting.keep(item, "the connection was lost")
+            self._waiting.keep(item, why)
 
     async def send(
         self,
@@ -273,7 +273,7 @@ class Driver:
             try:
                 await self._carry_out(item)
             except LinkError as error:
-                self._give_back()
+                self._give_back(_sentence(error))
                 if isinstance(error, SessionError) or not self._per_command:
                     raise
                 self._knowledge.missed(_sentence(error))

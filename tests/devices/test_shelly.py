@@ -44,6 +44,8 @@ async def test_a_wrong_password_is_told(
     manager = await manage(_spec(profile, address, password="env:SHELLY"))
     state = await until(manager, "relay", lambda s: "password" in s.detail)
     assert state.health is not Health.ONLINE
+    result = await manager.send("relay", "relay", True)
+    assert (result.outcome, "password" in result.detail) == ("queued", True), result
     assert device.received == []
 
 
