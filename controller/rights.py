@@ -198,7 +198,7 @@ class Rights:
                 f"It was delivered to: {', '.join(known) or 'nowhere'}.",
                 404,
             )
-        proved = {one.target for one in self._outbox.of(found.id) if one.state == "verified"}
+        proved = {one.target for one in self._outbox.of(found.id) if one.receipt is not None}
         pruned = (found.folder / PRUNED).exists()
         if pruned and not last_copy and proved and not proved - set(chosen):
             raise ClassroomError(

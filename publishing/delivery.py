@@ -33,7 +33,6 @@ from publishing.metadata import read_manifest, read_metadata
 from publishing.record import Delivery, DeliveryState, Goal
 from publishing.settings import TargetConfig, Window
 from recorder.recording import MANIFEST
-from recorder.retention import PRUNED
 
 
 class DeliveryWorker:
@@ -287,9 +286,7 @@ class DeliveryWorker:
             return self._jobs[delivery_id]
         job = Job(folder, config, record.load(folder, target_id) or new_delivery(folder, config))
         delivery = job.delivery
-        if delivery.state is DeliveryState.VERIFIED and (folder / PRUNED).exists():
-            anew = False  # the media was deleted here because it is there
-        elif delivery.state is DeliveryState.VERIFIED:
+        if delivery.state is DeliveryState.VERIFIED:
             stamps = job.stamps(job.products())
             anew = anew and not record.stamps_match(delivery, stamps)
         if delivery.goal is Goal.WITHDRAW:
@@ -301,7 +298,8 @@ class DeliveryWorker:
             delivery.state = DeliveryState.WAITING
             delivery.next_try = None
             delivery.failures = 0
-            delivery.receipt = None
+            if not job.pruned:  # else it tells where the only copy is
+                delivery.receipt = None
             delivery.created = datetime.now(UTC)
             self._store(job, "submitted", by)
             note_life(folder)

@@ -13,11 +13,12 @@ from pydantic import BaseModel
 
 from publishing import record, targets
 from publishing.metadata import read_manifest, read_metadata
-from publishing.products import Product, collect
+from publishing.products import Kind, Product, collect, remembered
 from publishing.progress import Pace
 from publishing.record import Delivery, DeliveryState
 from publishing.target import ErrorKind, TargetConfig, TargetError
 from recorder.recording import Life, Recording, RecordingError
+from recorder.retention import PRUNED, is_media
 
 ACTIVE = (DeliveryState.SENDING, DeliveryState.VERIFYING)
 DONE = (DeliveryState.VERIFIED, DeliveryState.WITHDRAWN)
@@ -99,10 +100,24 @@ class Job:
         return {WORDS: words} | {product.name: product.stamp for product in products}
 
     def finished(self) -> list[Product]:
-        """The products of the kinds that go there, as far as they are finished."""
+        """The products of the kinds that go there, as far as they are finished.
+
+        Media that was deleted here because it is there is among them, as it was sent.
+        """
         manifest, _ = read_manifest(self.folder)
         kinds = frozenset(self.config.products) or targets.kind(self.config.target).takes
-        return collect(self.folder, manifest, kinds)
+        here = collect(self.folder, manifest, kinds)
+        if not self.pruned:
+            return here
+        names = {product.name for product in here}
+        sent = remembered(self.folder, manifest, self.delivery.stamps)
+        gone = [one for one in sent if one.name not in names and is_media(one.name)]
+        return sorted(gone + here, key=lambda product: list(Kind).index(product.kind))
+
+    @property
+    def pruned(self) -> bool:
+        """Whether the recording's media was deleted here."""
+        return (self.folder / PRUNED).exists()
 
     def status(self) -> DeliveryStatus:
         """The delivery as it is shown."""

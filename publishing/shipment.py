@@ -105,6 +105,8 @@ class Shipment:
     ) -> AsyncIterator[bytes]:
         """The bytes of a product from `offset`, throttled and counted, in pieces of 256 KiB."""
         left = product.size - offset if size is None else size
+        if not await asyncio.to_thread(product.path.exists):
+            raise _deleted(product)
         with await asyncio.to_thread(product.path.open, "rb", buffering=0) as file:
             await asyncio.to_thread(file.seek, offset)
             while left > 0:
@@ -120,6 +122,8 @@ class Shipment:
         """One part of a product, to be hashed before it is sent with `slices`."""
 
         def whole() -> bytes:
+            if not product.path.exists():
+                raise _deleted(product)
             with product.path.open("rb", buffering=0) as file:
                 file.seek(offset)
                 return file.read(size)
@@ -158,8 +162,18 @@ class Shipment:
         """Hex digest of a product; computed once and kept with the delivery."""
         note = self.note(product)
         if algorithm not in note:
+            if not await asyncio.to_thread(product.path.exists):
+                raise _deleted(product)
             note[algorithm] = await asyncio.to_thread(file_digest, product.path, algorithm)
         return str(note[algorithm])
+
+
+def _deleted(product: Product) -> TargetError:
+    return TargetError(
+        ErrorKind.PERMANENT,
+        f"{product.name} would have to be sent again, but was deleted on this machine.",
+        "Correct the lecture on the platform itself; what is there is the only copy.",
+    )
 
 
 def _shorter(product: Product) -> TargetError:

@@ -198,13 +198,18 @@ def _delete_media(recording: Recording, verdict: Verdict) -> None:
     (recording.folder / GOING).unlink(missing_ok=True)
 
 
+def is_media(name: str) -> bool:
+    """Whether a product of this name goes when room is made."""
+    return Path(name).suffix in _MEDIA
+
+
 def _media(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Media files of a recording, links never followed. Text of any kind is not media."""
     for top in (TRACKS, LIVE, PRODUCTS):
         for parent, _, names in os.walk(folder / top, followlinks=False):
             for name in names:
                 path = Path(parent) / name
-                if top == PRODUCTS and path.suffix not in _MEDIA:
+                if top == PRODUCTS and not is_media(name):
                     continue
                 try:
                     yield path, path.lstat()
@@ -236,7 +241,7 @@ def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
         except FileNotFoundError:
             continue
         same = f"{stat.st_size}-{stat.st_mtime_ns}" == stamp
-        if Path(name).suffix in _MEDIA and not same and not _made_again(recording, stat):
+        if is_media(name) and not same and not _made_again(recording, stat):
             return f"{name} has changed since it was delivered"
     return ""
 

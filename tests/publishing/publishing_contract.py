@@ -18,6 +18,7 @@ from publishing.delivery import Backoff, DeliveryStatus, DeliveryWorker
 from publishing.metadata import correct
 from publishing.target import TargetConfig
 from recorder.recording import PRODUCTS
+from recorder.retention import PRUNED
 
 FAST = Backoff(first=0.0, longest=0.0, poll_longest=0.0, blocked=3600)
 CHILD = Path(__file__).with_name("deliver_child.py")
@@ -163,6 +164,27 @@ class TargetContract:
         status = await deliver(folder, self.kept(site))
         assert status.state == "verified", f"{status.detail} {status.remedy}"
         assert await site.holdings() == expected(folder, site, ["lecture.mp4"])
+
+    async def test_corrections_follow_when_the_media_was_deleted_here(
+        self, site: Site, folder: Path
+    ) -> None:
+        if "captions.en.vtt" not in self.names:
+            pytest.skip("captions have no place of their own here")
+        await deliver(folder, self.kept(site))
+        there = await site.holdings()
+        (folder / PRODUCTS / "lecture.mp4").unlink()
+        (folder / PRUNED).write_text("{}")
+        assert (await deliver(folder, self.kept(site))).state == "verified"
+        (folder / PRODUCTS / "captions.en.vtt").write_text("WEBVTT\n")
+        status = await deliver(folder, self.kept(site))
+        assert status.receipt is not None
+        if site.one_package:
+            assert (status.state, "only copy" in status.remedy) == ("failed", True)
+            assert await site.holdings() == there
+            return
+        assert status.state == "verified", f"{status.detail} {status.remedy}"
+        name = site.sent_as("captions.en.vtt")
+        assert await site.holdings() == {**there, name: [b"WEBVTT\n"]}
 
     async def test_corrected_words_follow(self, site: Site, folder: Path) -> None:
         await deliver(folder, self.kept(site))
