@@ -179,7 +179,6 @@ class PanoptoSite(FakeSite[FakePanopto]):
     resumes = True
     chunk = PART
     lecture_bytes = PART + 100_000
-    quota = None
     unauthorised = Fault("status", status=403)
 
     def config(self, **more: Any) -> TargetConfig:
