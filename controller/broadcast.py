@@ -52,7 +52,10 @@ class Broadcast:
     ) -> None:
         self.settings = settings
         self.live = LiveRoom(
-            secret_key, default_visibility=settings.visibility, of_courses=settings.courses
+            secret_key,
+            default_visibility=settings.visibility,
+            of_courses=settings.courses,
+            whep=settings.whep,
         )
         self.share = ShareRoom(run_dir, on_shown=self._shown, enabled=settings.share)
         self.pushes = Pushes(settings.push, resolve=_secret, on_change=self._pushed)

@@ -344,13 +344,14 @@ class TabletsSection(_Table):
 class StreamingSection(_Table):
     """`[streaming]`: who may watch a class that says nothing else, and where it is pushed.
 
-    `courses`: another visibility for single courses. `share`: screens may be shared from browsers
-    (needs classroomd[webrtc]).
+    `courses`: another visibility for single courses. `share`: screens may be shared from browsers;
+    `whep`: how many may watch by WebRTC at a time (both need classroomd[webrtc]).
     """
 
     visibility: Visibility = Visibility.NOBODY
     courses: dict[str, Visibility] = Field(default_factory=dict)
     share: bool = True
+    whep: int = Field(default=8, ge=0, le=50)
     push: list[PushSpec] = Field(default_factory=list)
 
 

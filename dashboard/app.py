@@ -52,6 +52,7 @@ from dashboard.api import (
     timetable,
     trail,
     view,
+    whep,
 )
 from dashboard.auth import Authenticator, anyone
 from dashboard.description import describe
@@ -198,6 +199,7 @@ def create_app(
         questions,
         live,
         hls,
+        whep,
         share,
         pushes,
     ):

@@ -44,8 +44,14 @@ def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, key: str | 
         one.visibility,
         staff=caller is not None and caller.may(AccessRole.INSTRUCTOR),
         signed_in=caller is not None,
-        invited=key is not None
-        and live.links.opens(key, recording=one.manifest.id, course=one.manifest.course),
+        invited=invited(live, one, key),
+    )
+
+
+def invited(live: LiveRoom, one: LiveClass, key: str | None) -> bool:
+    """Whether `key` is that of a link to this class or its course."""
+    return key is not None and live.links.opens(
+        key, recording=one.manifest.id, course=one.manifest.course
     )
 
 

@@ -20,6 +20,7 @@ from streaming.hls import HlsError, HlsStream, Playlist
 from streaming.hub import Channel, Follower, Hub, Viewer
 from streaming.renditions import BANDWIDTH, HEIGHTS, RenditionError, Renditions, size_of
 from streaming.sound import sound_init, sound_segment
+from streaming.whep import MAX_VIEWERS, Whep
 
 PROGRAM = "program"
 SOUND = "sound"
@@ -73,11 +74,13 @@ class LiveRoom:
         *,
         default_visibility: Visibility = Visibility.NOBODY,
         of_courses: Mapping[str, Visibility] | None = None,
+        whep: int = MAX_VIEWERS,
     ) -> None:
         self.hub = Hub()
         self.audience = Audience()
         self.links = Links(secret_key)
         self.renditions = Renditions()
+        self.whep = Whep(whep)
         self.default_visibility = default_visibility
         self._of_courses = of_courses or {}
         self._classes: dict[str, LiveClass] = {}
@@ -121,8 +124,9 @@ class LiveRoom:
         self._classes.clear()
 
     def viewers(self, folder: Path) -> int:
-        """How many watch the class in `folder` now, by either way."""
-        return self.hub.watching(folder) + self.audience.count(folder.name)
+        """How many watch the class in `folder` now, whichever way."""
+        now = self.hub.watching(folder) + self.whep.watching(folder)
+        return now + self.audience.count(folder.name)
 
     # --- at once -------------------------------------------------------------------------------
 
@@ -265,6 +269,7 @@ class LiveRoom:
         """Ends every viewer's stream."""
         await self.hub.close()
         await self.renditions.close()
+        await self.whep.stop()
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()

@@ -140,6 +140,17 @@ def on_loss(sender: Any, wanted: Callable[[], None]) -> None:
     sender._send_keyframe = wanted
 
 
+def on_report(sender: Any, heard: Callable[[], None]) -> None:
+    """Calls `heard` whenever the one we send to says what it has received (RTCP)."""
+    take = sender._handle_rtcp_packet
+
+    async def listen(packet: Any) -> None:
+        heard()
+        await take(packet)
+
+    sender._handle_rtcp_packet = listen
+
+
 def is_key(codec: str, data: bytes) -> bool:
     """Whether decoding can begin with this picture (H.264 in Annex B form, or VP8)."""
     if codec == "vp8":

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 
 from controller.classroom import Classroom
 from controller.errors import ClassroomError
@@ -51,9 +52,10 @@ class LiveView(BaseModel):
     """What is live in the room, for someone who may watch it.
 
     `state`: `off` when there is nothing for this caller; `paused`: nothing is shown or saved.
-    `socket` and `hls` are addresses on this server (`{view}` stands for a source's id);
+    `socket`, `hls` and `whep` are addresses on this server (`{view}` stands for a source's id);
     `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`;
-    `asks`: the caller may send questions; `question` is the one that the class sees now.
+    `asks`: the caller may send questions; `question` is the one that the class sees now;
+    `whep` is for callers who are signed in or came by a link.
     """
 
     state: State
@@ -65,6 +67,7 @@ class LiveView(BaseModel):
     viewers: int = 0
     socket: str | None = None
     hls: str | None = None
+    whep: str | None = None
     slides: str | None = None
     captions: list[str] = []
     asks: bool = False
@@ -120,6 +123,7 @@ async def live_now(
     base = f"/api/v1/live/{one.id}"
     pictures = views(one.manifest)
     lesson = lesson_of(request, room)
+    known = caller is not None or bool(key or request.cookies.get(LINK_COOKIE))
     shown = None if lesson is None else lesson.state["inquiry"]
     program = any(view.id == PROGRAM for view in pictures)
     return LiveView(
@@ -132,9 +136,9 @@ async def live_now(
         viewers=live.viewers(one.folder),
         socket=f"{base}/watch/{{view}}",
         hls=f"{base}/hls/index.m3u8" if program else None,
+        whep=f"{base}/whep" if program and known and live.whep.offered else None,
         slides=f"{base}/slides.jpg" if any(v.role == "slides" for v in pictures) else None,
-        asks=lesson is not None
-        and (caller is not None or bool(key or request.cookies.get(LINK_COOKIE))),
+        asks=lesson is not None and known,
         question=shown and ShownQuestion.model_validate(shown),
         captions=await asyncio.to_thread(languages, one.folder),
     )
@@ -248,16 +252,24 @@ async def _send_state(socket: WebSocket, room: Classroom, live: LiveRoom, one: L
                 return NOT_YOURS
 
 
+async def still_watched(
+    connection: HTTPConnection, room: Classroom, live: LiveRoom, recording: str
+) -> bool:
+    """Whether the class is on and this caller may still watch it."""
+    on = state(room, recording) != "ended"
+    return on and await _still_allowed(connection, room, live, recording)
+
+
 async def _still_allowed(
-    socket: WebSocket, room: Classroom, live: LiveRoom, recording: str
+    connection: HTTPConnection, room: Classroom, live: LiveRoom, recording: str
 ) -> bool:
     caller = None
     with contextlib.suppress(ProblemError):
-        caller = authenticator(socket).identify(socket)
+        caller = authenticator(connection).identify(connection)
     one = live.known(recording)
     if one is None:
         try:
             one = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
         except (RecordingError, ClassroomError):
             return False
-    return allowed(live, one, caller, socket.cookies.get(LINK_COOKIE))
+    return allowed(live, one, caller, connection.cookies.get(LINK_COOKIE))

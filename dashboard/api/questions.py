@@ -14,7 +14,7 @@ from dashboard.auth import Identity, authenticator, declares, guard_write
 from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
-from dashboard.watching import LINK_COOKIE, Live, lesson_of, state, watched
+from dashboard.watching import LINK_COOKIE, Live, invited, lesson_of, state, watched
 from devices.tablets.inquiries import MAX_NAME, MAX_TEXT, Inquiry
 from devices.tablets.lesson import Lesson
 from devices.tablets.teaching import NotNowError
@@ -68,11 +68,7 @@ async def ask(
 ) -> Taken:
     """Asks the lecturer; needs a sign-in or a link, also where everybody may watch."""
     one = await watched(request, recording, caller)
-    key = request.cookies.get(LINK_COOKIE)
-    invited = key is not None and live.links.opens(
-        key, recording=one.manifest.id, course=one.manifest.course
-    )
-    if caller is None and not invited:
+    if caller is None and not invited(live, one, request.cookies.get(LINK_COOKIE)):
         raise _stranger()
     if state(room, recording) == "ended":
         raise ProblemError(409, "no_session", "The class is over.", "")

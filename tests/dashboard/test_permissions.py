@@ -131,6 +131,8 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("POST", "/api/v1/live/questions/{question}"): AccessRole.INSTRUCTOR,
     ("POST", "/api/v1/live/pushes/{push}"): AccessRole.INSTRUCTOR,
     ("WS", "/api/v1/live/{recording}/watch/{view}"): "everyone",
+    ("POST", "/api/v1/live/{recording}/whep"): "viewer",
+    ("DELETE", "/api/v1/live/{recording}/whep/{viewer}"): "viewer",
     ("GET", "/api/v1/live/{recording}/hls/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/index.m3u8"): "everyone",
     ("GET", "/api/v1/live/{recording}/hls/{rendition}/{name}"): "everyone",

@@ -15,6 +15,7 @@ from playwright.async_api import Browser, Page
 from controller.state import SessionState
 from recorder import control
 from recorder.recording import Recording
+from streaming import whep
 from streaming.access import Visibility
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -65,12 +66,25 @@ async def plays(page: Page, more: int = 25) -> None:
     await holds(page, f"{FRAMES} >= {before + more} || {more} <= {FRAMES} && {FRAMES} < {before}")
 
 
-async def opened(chromium: Browser, hall: Any, complaints: list[str]) -> Page:
+async def opened(chromium: Browser, hall: Any, complaints: list[str], more: str = "") -> Page:
     page = await chromium.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(f"http://{hall.address}/live?lang=en")
+    await page.goto(f"http://{hall.address}/live?lang=en{more}")
     await page.wait_for_selector("[data-player=playing]", timeout=PATIENCE_MS)
     return page
+
+
+def delays_ms(seen: list[tuple[float, float]]) -> list[int]:
+    """From camera to screen: the presenter flashes at each even second of the machine's clock."""
+    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    level = (min(light for _, light in seen) + max(light for _, light in seen)) / 2
+    found = [
+        (at / 1000 - boot) % 2
+        for (_, before), (at, light) in pairwise(seen)
+        if before <= level < light
+    ]
+    assert found, "no flash was seen"
+    return sorted(round(delay * 1000) for delay in found)
 
 
 async def test_a_class_is_seen_at_once_and_survives_a_new_program(
@@ -82,16 +96,7 @@ async def test_a_class_is_seen_at_once_and_survives_a_new_program(
     await plays(page, 50)
     assert await page.locator(".on-air").is_visible()
     seen = await page.evaluate(WATCH, 6)
-    boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    level = (min(light for _, light in seen) + max(light for _, light in seen)) / 2
-    # The presenter flashes at each even second of the machine's clock.
-    delays = [
-        (at / 1000 - boot) % 2
-        for (_, before), (at, light) in pairwise(seen)
-        if before <= level < light
-    ]
-    assert delays, "no flash was seen"
-    print(f"camera to screen: {sorted(round(delay * 1000) for delay in delays)} ms")
+    print(f"camera to screen: {delays_ms(seen)} ms")
     for view in ("front", "screen", "both"):
         await page.select_option("select >> nth=1", view)
         await page.wait_for_selector("[data-player=playing]", timeout=PATIENCE_MS)
@@ -175,3 +180,29 @@ async def test_a_frozen_viewer_slows_nobody(chromium: Browser, on_air: Any) -> N
     facts = json.loads((recording.products / "parts" / "lecture-001.json").read_text())
     assert facts["part"] == 1
     writer.close()
+
+
+async def test_the_program_by_webrtc(
+    chromium: Browser, on_air: Any, record: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WHEP in a real browser, through a new program; its place is free when the page goes."""
+    pytest.importorskip("aiortc", reason="aiortc is not installed: pip install classroomd[webrtc]")
+    monkeypatch.setattr(whep, "BUSY", 1000.0)  # other tests may keep this machine busy
+    hall, recording, pid = on_air
+    complaints: list[str] = []
+    key = hall.live.links.make(recording=recording.id)
+    page = await opened(chromium, hall, complaints, f"&key={key}")
+    await page.select_option("select >> nth=0", "rtc")
+    await holds(page, "document.querySelector('video').srcObject?.getTracks().length === 2")
+    await plays(page, 50)
+    print(f"camera to screen by WebRTC: {delays_ms(await page.evaluate(WATCH, 6))} ms")
+    assert await page.evaluate("document.querySelector('video').videoWidth") == 320
+    await control.kill_and_confirm(pid)
+    await record(recording)
+    await plays(page, 50)
+    assert hall.live.whep.watching(recording.folder) == 1
+    await page.close()
+    async with asyncio.timeout(30):
+        while hall.live.whep.watching(recording.folder):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert complaints == []

@@ -15,6 +15,7 @@ import type { PlayerState } from "./player";
 import { LivePlayer } from "./player";
 import type { Key } from "./texts";
 import { speakFirst, t } from "./texts";
+import { WhepPlayer } from "./whep";
 
 interface LiveView {
   state: "off" | "live" | "paused" | "ended";
@@ -25,13 +26,14 @@ interface LiveView {
   viewers: number;
   socket: string | null;
   hls: string | null;
+  whep: string | null;
   slides: string | null;
   captions: string[];
   asks: boolean;
   question: { id: string; name: string; text: string } | null;
 }
 
-type Way = "now" | "hls" | "thin";
+type Way = "now" | "rtc" | "hls" | "thin";
 
 const ASK_MS = 5000;
 const BOTH = "both";
@@ -83,6 +85,18 @@ function Picture({ id, label }: { id: string; label: string }) {
     playing.start();
     return () => playing.stop();
   }, [id]);
+  return <video ref={video} muted={muted.value} playsInline autoplay aria-label={label} />;
+}
+
+function ByWebRtc({ url, label }: { url: string; label: string }) {
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    if (!video.current) return;
+    player.value = "connecting";
+    const playing = new WhepPlayer(video.current, url, (state) => (player.value = state));
+    playing.start();
+    return () => playing.stop();
+  }, [url]);
   return <video ref={video} muted={muted.value} playsInline autoplay aria-label={label} />;
 }
 
@@ -196,6 +210,9 @@ function Screen({ told }: { told: LiveView }) {
   if (way.value === "hls" && told.hls !== null) {
     return <FromTheBeginning url={told.hls} thin={false} />;
   }
+  if (way.value === "rtc" && told.whep !== null && told.state !== "ended") {
+    return <ByWebRtc url={told.whep} label={told.title ?? t("picture")} />;
+  }
   if (way.value === "thin" && told.hls !== null) {
     return (
       <div class="thin">
@@ -221,6 +238,7 @@ function Choices({ told }: { told: LiveView }) {
   const both = roles.includes("presenter") && roles.includes("slides");
   const pictures = [...told.views, ...(both ? [{ id: BOTH, role: BOTH }] : [])];
   const ways: Way[] = told.hls === null ? ["now"] : ["now", "hls", "thin"];
+  if (told.whep !== null && WhepPlayer.supported) ways.splice(1, 0, "rtc");
   return (
     <nav class="choices">
       {ways.length > 1 && (
@@ -334,7 +352,7 @@ function AskedNow({ question }: { question: NonNullable<LiveView["question"]> })
 function message(told: LiveView | null): Key | null {
   if (told === null) return "connecting";
   if (told.state === "off" || told.state === "paused") return told.state;
-  if (told.state === "ended") return way.value === "now" ? "ended" : null;
+  if (told.state === "ended") return way.value === "now" || way.value === "rtc" ? "ended" : null;
   return player.value === "playing" ? null : player.value;
 }
 
