@@ -13,7 +13,7 @@ from devices.model import DeviceSpec
 pytest.importorskip("aioshelly", reason="aioshelly isn't installed")
 
 import aiohttp
-from aioshelly.common import ConnectionOptions, get_info
+from aioshelly.common import ConnectionOptions, get_info, is_firmware_supported
 from aioshelly.exceptions import InvalidAuthError, RpcCallError
 from aioshelly.rpc_device import RpcDevice
 
@@ -58,6 +58,14 @@ async def test_aioshelly_switches_our_simulated_shelly(behind_http: Any, client:
     with pytest.raises(RpcCallError) as unknown:
         await rpc.call_rpc("Cover.Open", {"id": 0})
     assert unknown.value.code == 404
+
+
+async def test_aioshelly_knows_our_first_generation(behind_http: Any) -> None:
+    _, address = await behind_http("shelly/gen1-http")
+    async with aiohttp.ClientSession() as session:
+        found = await get_info(session, "127.0.0.1", port=int(address.rpartition(":")[2]))
+    assert found["type"] == "SHSW-1" and found["auth"] is False
+    assert is_firmware_supported(1, found["type"], found["fw"])
 
 
 async def test_aioshelly_is_told_what_another_one_does(

@@ -57,6 +57,7 @@ async def test_the_first_generation_is_asked_with_get(
     manager = await manage(_spec("shelly/gen1-http", address, password="env:SHELLY"))
     assert (await manager.send("relay", "relay", True)).outcome == "confirmed"
     assert device.values["relay"] is True
+    await until(manager, "relay", lambda s: s.model == "SHSW-1")
     device.preset("relay", False)
     await until(manager, "relay", lambda s: s.values.get("relay") is False)
     async with httpx.AsyncClient(base_url=address, auth=("admin", PASSWORD)) as http:
