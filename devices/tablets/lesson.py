@@ -22,6 +22,7 @@ from devices.tablets.clock import room_ms
 from devices.tablets.log import Answer, Draft, Entry, Receipt, SessionLog, Signal
 from devices.tablets.presence import Presence, Seat
 from devices.tablets.question import AnswerError, Question, tally
+from devices.tablets.snapshot import Snapshot
 from devices.tablets.teaching import NotNowError
 
 TAIL = 5000
@@ -53,6 +54,7 @@ class Lesson:
         self._log, self._now = log, now
         self._on_entries, self._on_change = on_entries, on_change
         self._state = lesson_state.empty(session)
+        self.snapshot = Snapshot(self._state)
         self._tail: deque[Entry] = deque(maxlen=TAIL)
         self._questions: dict[str, Question] = {}
         self._answers: dict[str, dict[str, Answer]] = {}
@@ -145,6 +147,7 @@ class Lesson:
 
     def _take(self, entry: Entry) -> None:
         lesson_state.apply(self._state, entry)
+        self.snapshot.note(entry)
         self._tail.append(entry)
         self.inquiries.take(entry)
         if entry.kind == "close":

@@ -7,7 +7,6 @@ snapshot at any sequence number and applies the tail is equal to one that saw ev
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -48,16 +47,6 @@ def apply(state: State, entry: Entry) -> None:
     state["seq"] = entry.seq
     if rule := _RULES.get(entry.kind):
         rule(state, entry)
-
-
-def snapshot(state: State) -> tuple[State, list[State]]:
-    """Splits `state` for the wire: itself without ink, and each page's ink, the current first.
-
-    Returns the head and a list of `{"page", "strokes"}`.
-    """
-    head = copy.deepcopy({**state, "ink": {}})
-    pages = sorted(state["ink"], key=lambda page: page != state["page"])
-    return head, [{"page": page, "strokes": copy.deepcopy(state["ink"][page])} for page in pages]
 
 
 def _begin(state: State, entry: Entry) -> None:

@@ -5,9 +5,6 @@ Joining late, coming back and asking for a gap are the same path.
 
 from __future__ import annotations
 
-from typing import Any
-
-from devices.tablets import state as lesson_state
 from devices.tablets import views
 from devices.tablets.lesson import Lesson
 from devices.tablets.member import Member
@@ -16,9 +13,6 @@ from devices.tablets.presence import LEASE_MS
 
 MAX_TAIL = 1500
 """A longer tail costs more than a snapshot."""
-
-PART = 32_768
-"""About how many bytes of ink one message carries."""
 
 
 def greet(
@@ -67,11 +61,8 @@ def fill(member: Member, lesson: Lesson, after: int, upto: int | None) -> None:
 
 
 def _snapshot(member: Member, lesson: Lesson) -> None:
-    head, rest = lesson_state.snapshot(lesson.state)
-    parts = [part for page in rest for part in _cut(page)]
-    member.tell("snapshot", state=head, more=len(parts))
-    for part in parts:
-        member.tell("snapshot_ink", **part)
+    for text in lesson.snapshot.texts():
+        member.send(text)
     member.tell("ready", seq=lesson.seq)
 
 
@@ -86,17 +77,3 @@ def _remind(member: Member, lesson: Lesson) -> None:
         if a is not None
     ]
     member.tell("mine", answers=mine, hand=seat in lesson.hands, lost=seat in lesson.confused)
-
-
-def _cut(page: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cuts a page's ink into messages of about PART bytes."""
-    parts: list[dict[str, Any]] = [{"page": page["page"], "strokes": []}]
-    size = 0
-    for stroke in page["strokes"]:
-        weight = 80 + sum(map(len, stroke["parts"]))
-        if size and size + weight > PART:
-            parts.append({"page": page["page"], "strokes": []})
-            size = 0
-        parts[-1]["strokes"].append(stroke)
-        size += weight
-    return parts

@@ -16,6 +16,7 @@ from devices.tablets import ink
 from devices.tablets import state as lesson_state
 from devices.tablets.log import Entry
 from devices.tablets.replica import Replica
+from devices.tablets.snapshot import Snapshot
 
 PAGES = [
     {"id": f"p{n}", "kind": "image", "title": f"Page {n}", "url": None, "image": f"/p{n}.jpg"}
@@ -104,13 +105,14 @@ def test_joining_at_any_sequence_equals_having_been_there(events: Any, data: st.
         for n, (kind, author, body) in enumerate(events, start=1)
     ]
     always = lesson_state.empty("c1")
-    snapshots = [copy.deepcopy(always)]
+    snapshot = Snapshot(always)
+    snapshots = [snapshot.texts()]
     for entry in entries:
         lesson_state.apply(always, entry)
-        snapshots.append(copy.deepcopy(always))
+        snapshot.note(entry)
+        snapshots.append(snapshot.texts())
 
     joined_at = data.draw(st.integers(0, len(entries)))
-    head, rest = lesson_state.snapshot(snapshots[joined_at])
     late = Replica()
     late.hello()
     late.take(welcome())
@@ -121,9 +123,8 @@ def test_joining_at_any_sequence_equals_having_been_there(events: Any, data: st.
     asked = []
     for text in live[:early]:
         asked += late.take(text)
-    late.take(wire("snapshot", state=head, more=len(rest)))
-    for part in rest:
-        late.take(wire("snapshot_ink", **part))
+    for text in snapshots[joined_at]:
+        late.take(text)
     asked += late.take(wire("ready", seq=joined_at))
     for text in live[early:]:
         asked += late.take(text)
@@ -131,6 +132,29 @@ def test_joining_at_any_sequence_equals_having_been_there(events: Any, data: st.
     for gap in asked:
         assert gap["type"] == "gap"
         assert gap["after"] < gap["upto"] + 1 <= len(entries)
+
+
+def test_a_whole_class_that_joins_is_told_what_was_made_once() -> None:
+    state = lesson_state.empty("c1")
+    snapshot = Snapshot(state)
+
+    def put(kind: str, body: dict[str, Any]) -> None:
+        entry = Entry(state["seq"] + 1, "", kind, "lecturer", body, 0)
+        lesson_state.apply(state, entry)
+        snapshot.note(entry)
+
+    put("deck", {"deck": {"id": "d"}, "pages": PAGES})
+    for number in range(3000):
+        stroke = {"stroke": f"k{number}", "part": 0, "points": POINTS, "color": "#1", "width": 3}
+        put("ink", {"page": f"p{number % 2}", **stroke})
+    first = snapshot.texts()
+    assert json.loads(first[0])["more"] == len(first) - 1 > 4
+    assert all(one is other for one, other in zip(first, snapshot.texts(), strict=True))
+    put("clear", {"page": "p0"})
+    head, *rest = snapshot.texts()
+    assert json.loads(head)["more"] == len(rest)
+    assert [one for one in first if json.loads(one).get("page") == "p1"] == rest
+    assert {id(one) for one in rest} <= {id(one) for one in first}
 
 
 def test_what_follows_an_entry_does_not_change_it() -> None:

@@ -34,6 +34,11 @@ async function refresh(): Promise<void> {
   }
 }
 
+/** An address that is too long for its line goes on before its last part, not within a word. */
+function breakable(address: string): string {
+  return address.replace(/\/(?=[^/]+$)/, "\u200b/");
+}
+
 function HowToJoin({ large }: { large: boolean }) {
   const { code, url, qr } = join.value ?? { code: "", url: "", qr: "" };
   if (!code) return null;
@@ -42,7 +47,7 @@ function HowToJoin({ large }: { large: boolean }) {
       <Qr svg={qr} address={url} />
       <p>
         {large && <strong>{t("board.join")}</strong>}
-        <bdi dir="ltr">{t("board.address", { address: url.split("#")[0] ?? "" })}</bdi>
+        <bdi dir="ltr">{t("board.address", { address: breakable(url.split("#")[0] ?? "") })}</bdi>
         <b class="bigcode" dir="ltr">
           {code}
         </b>
