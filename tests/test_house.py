@@ -6,8 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from classroomd.cli import app
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")])
@@ -65,3 +69,31 @@ def test_the_daemon_loads_no_codec() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "[]"
+
+
+def said_in(document: Path) -> str:
+    """What the document sets as code: fenced blocks and what stands between backticks."""
+    text = document.read_text()
+    blocks = re.findall(r"^```(?:console|sh|bash)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return "\n".join([*blocks, *re.findall(r"`([^`\n]+)`", rest)])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_commands_in_documents_exist(document: Path) -> None:
+    code = said_in(document)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", code, re.MULTILINE)) <= targets
+    for name in re.findall(r"^make bench NAME=(\w+)", code, re.MULTILINE):
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), name
+    for module in re.findall(r"python -m ((?:\w+\.)*\w+)", code):
+        if (ROOT / module.partition(".")[0]).is_dir():
+            path = ROOT / module.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    for line in re.findall(r"^(?:\$ )?(?:sudo )?classroomd ((?:[a-z-]+ ?)+)", code, re.MULTILINE):
+        command: Any = typer.main.get_command(app)
+        for word in line.split():
+            if not hasattr(command, "commands"):
+                break  # what follows is an argument
+            assert word in command.commands, f"classroomd {line}"
+            command = command.commands[word]
