@@ -28,7 +28,7 @@ class HttpPort(Port):
         self._table = device.profile.transports.http or HttpTransport()
         self._server: asyncio.Server | None = None
         self._far: FarEnd | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         options = device.options
         password = str(options.get("password") or "")
         self._door = HttpDoor(
@@ -40,22 +40,25 @@ class HttpPort(Port):
         self._closed = bool(password) and session.kind != "onvif"
 
     async def start(self) -> str:
-        self._server = await asyncio.start_server(self._serve, self._host, self._port)
+        self._server = await asyncio.start_server(self._connected, self._host, self._port)
         port = self._server.sockets[0].getsockname()[1]
         self.device.options["host"] = f"{self._host}:{port}"
         self._far = FarEnd(self.device, self._session, datagram=True)
         self._far.open(lambda data: None)
         return f"http://{self._host}:{port}"
 
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         try:
             while self.device.takes_connections() and await self._request(reader, writer):
                 pass
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
-            self._writers.discard(writer)
             writer.close()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -147,6 +150,7 @@ class HttpPort(Port):
             self._server.close()
         if self._far is not None:
             self._far.close()
-        for writer in list(self._writers):
-            writer.close()
-        await asyncio.sleep(0)
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
