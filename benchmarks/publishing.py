@@ -60,8 +60,10 @@ def run() -> dict[str, float | None]:
             turns: list[tuple[Cost, Cost]] = []
             try:
                 with serve(Path(folder)) as site:
-                    for _ in range(TURNS):
-                        ours = _deliver(Path(folder), site.config, size)
+                    for turn in range(TURNS):
+                        # A new place: servers remember for a while what was there.
+                        config = {**site.config, "path": f"turn{turn}"}
+                        ours = _deliver(Path(folder), config, size)
                         site.clear()
                         turns.append((ours, _rclone(Path(folder), site.remote, size)))
                         site.clear()
