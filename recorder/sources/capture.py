@@ -3,7 +3,7 @@
 - `v4l2:///dev/video0?size=1920x1080&fps=30&format=mjpeg` (format: yuyv422, mjpeg, h264 …)
 - `alsa://hw:1?rate=48000&channels=8&channel=3,4` (`channels` come, `channel` is kept)
 - `pulse://NAME` (`pulse://` for the default source), `channels` and `channel` as above
-- `screen://:0?size=1920x1080&fps=10`
+- `screen://:0?size=1920x1080&fps=10`; `screen:///dev/dri/card0` without an X server (`kms`)
 
 Raw pictures are encoded here, so that a broken encoder takes no track with it; a camera that
 sends H.264 is passed through. A picture that does not change is sent once a second.
@@ -106,8 +106,20 @@ class PictureCapture:
 class SoundCapture:
     """Encodes a device's sound; stamps are smoothed, because sound arrives in lumps."""
 
-    def __init__(self, source: str, role: str, channels: int, pick: tuple[int, ...] = ()) -> None:
-        """`pick`: the channels that are kept (from 1), of `channels` that come."""
+    def __init__(
+        self,
+        source: str,
+        role: str,
+        channels: int,
+        pick: tuple[int, ...] = (),
+        *,
+        index: int = 0,
+    ) -> None:
+        """`pick`: the channels that are kept (from 1), of `channels` that come.
+
+        `index` is the stream's place in the feed.
+        """
+        self._index = index
         kept = [channel for channel in pick if channel <= channels]
         self._pick = tuple(kept)
         self._channels = len(kept) or min(2, channels)
@@ -117,7 +129,7 @@ class SoundCapture:
         self._fifo = av.AudioFifo()
         header = (self._encoder.extradata or b"").hex()
         self.info = feed.StreamInfo(
-            0,
+            index,
             source,
             role,
             "audio",
@@ -153,9 +165,8 @@ class SoundCapture:
             for packet in self._encoder.encode(chunk):
                 at = self._times.pop(packet.pts if packet.pts is not None else -1, None)
                 if at is not None:  # else it is the encoder's priming
-                    found.append(
-                        feed.FeedPacket(0, at, at, size * US // rate, bytes(packet), key=True)
-                    )
+                    data, length = bytes(packet), size * US // rate
+                    found.append(feed.FeedPacket(self._index, at, at, length, data, key=True))
         return found
 
 
@@ -274,7 +285,11 @@ def main() -> int:
     except SourceError as error:
         print(error, file=sys.stderr)
         return 2
+    from recorder.sources import kms
+
     run = capture_pulse if device.scheme == "pulse" else capture
+    if kms.is_kms(device):
+        run = kms.capture
     try:
         run(device, options.url, output, stop, options.id, options.role)
     except SourceError as error:

@@ -25,10 +25,11 @@ _CHILDREN = {
     "alsa": "recorder.sources.capture",
     "pulse": "recorder.sources.capture",
     "screen": "recorder.sources.capture",
+    "ndi": "recorder.sources.ndi",
     "webrtc": "recorder.sources.shared",
 }
 # Kinds of which the capturing child itself chooses the channels of the sound.
-CHOOSING = frozenset({"alsa", "pulse"})
+CHOOSING = frozenset({"alsa", "ndi", "pulse"})
 # Taken off an address before it is opened: they are ours, not the camera's.
 _OWN = {
     "rtsp": ("sub", "transport"),

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 
 from recorder import feed
+from recorder.sources import kms
 from recorder.sources.capture import PictureCapture, SoundCapture
-from recorder.sources.child import SourceError, boottime_us
+from recorder.sources.child import Output, SourceError, boottime_us
 from recorder.sources.device import Device, DeviceClock
 
 
@@ -226,3 +228,38 @@ def test_a_capture_device_of_this_machine_delivers(device: str, url: str, role: 
         process.wait()
         process.stdout.close()
     assert feed.FeedPacket in kinds
+
+
+KMS = "screen:///dev/dri/card7?fps=5"
+
+
+def test_a_graphics_card_is_named_by_its_path() -> None:
+    device = Device.parse(KMS)
+    assert kms.is_kms(device) and not kms.is_kms(Device.parse("screen://:0"))
+    told = kms.grab(device)
+    assert told[:6] == ["-f", "kmsgrab", "-device", "/dev/dri/card7", "-framerate", "5"]
+    with pytest.raises(SourceError, match="there is no /dev/dri/card7"):
+        kms.capture(device, KMS, Output(1), threading.Event(), "board", "slides")
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_what_ffmpeg_takes_from_a_card_becomes_a_feed() -> None:
+    """A test picture in the card's place: the way from there is the same."""
+    read, write = os.pipe()
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.4")
+    with os.fdopen(read, "rb") as pipe:
+        with pytest.raises(SourceError, match=r"ended .*CAP_SYS_ADMIN"):
+            told = (Device.parse(KMS), KMS, Output(write), threading.Event(), "board", "slides")
+            kms.capture(*told, taking=picture)
+        os.close(write)
+        info, *packets = feed.read(pipe)
+    assert isinstance(info, feed.StreamInfo) and (info.width, info.height) == (64, 48)
+    assert packets and all(isinstance(packet, feed.FeedPacket) for packet in packets)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_card_that_is_refused_is_said_with_the_remedy() -> None:
+    refused = ("-f", "lavfi", "-i", "no-such-source")
+    with pytest.raises(SourceError, match=r"does not open .*AmbientCapabilities"):
+        told = (Device.parse(KMS), KMS, Output(1), threading.Event(), "board", "slides")
+        kms.capture(*told, taking=refused)
