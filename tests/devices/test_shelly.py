@@ -28,7 +28,7 @@ async def test_our_driver_switches_it_with_its_password(
     manager = await manage(_spec("shelly/gen2-http", address, password="env:SHELLY"))
     assert (await manager.send("relay", "relay", True)).outcome == "confirmed"
     assert device.values["relay"] is True
-    state = await until(manager, "relay", lambda s: s.model is not None)
+    state = await until(manager, "relay", lambda s: None not in (s.model, s.firmware))
     assert (state.model, state.firmware) == ("SNSW-001X16EU", "1.3.3")
     assert PASSWORD not in str(manager.traffic("relay"))
     result = await manager.send("relay", "relay", False)
