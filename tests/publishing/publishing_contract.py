@@ -241,6 +241,26 @@ class HttpTargetContract(TargetContract):
             await self.arrived_once(site, folder, await deliver(folder, self.kept(site)))
             self.within_the_allowance(site, folder)
 
+    async def test_withdrawn_though_an_answer_is_lost(self, site: Site, folder: Path) -> None:
+        number = 0
+        while True:
+            await self.fresh(site, folder)
+            await deliver(folder, self.kept(site))
+            site.proxy.reset()
+            site.proxy.faults = {number: Fault("lost")}
+            worker = DeliveryWorker(folder.parent, [self.kept(site)], backoff=FAST)
+            target = self.kept(site).id
+            status = await worker.ask_back(folder, target)
+            while status.state == "withdrawing":
+                assert status.attempts < TRIES, status.detail
+                await worker.taken_back(folder)
+                (status,) = worker.of(folder)
+            assert status.state == "withdrawn", f"{status.detail} {status.remedy}"
+            assert await site.holdings() == {}
+            if number >= site.proxy.asked:
+                break
+            number += 1
+
     async def test_many_faults_in_a_row(self, site: Site, folder: Path) -> None:
         count = len(await self.requests(site, folder))
         await self.fresh(site, folder)
