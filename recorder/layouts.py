@@ -1,12 +1,15 @@
 """Layouts: where slides and presenter lie in the lecture's picture, and how planes get there.
 
-Geometry is pure. The compose functions work on yuv420p planes, one at a time. `cut` and `clear`
-use only what numpy and CuPy share; an engine on another device brings its own `scale`, `blend`
-and `card`.
+Geometry is pure. The compose functions work on yuv420p planes, one at a time, of whatever library
+keeps the Python array API standard (numpy here, CuPy on a GPU); for numpy OpenCV does the same in
+place. Planes are written to by assignment to slices, so a library whose arrays cannot change will
+not do.
 """
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Plane = NDArray[np.uint8]
-Planes = Sequence[Plane]
 Part = Literal["slides", "presenter"]
 
 NAMES = ("slides+presenter", "side-by-side", "slides", "presenter")
 BLACK = (16, 128, 128)
+HALVES = (1, 2, 2)  # by how much each plane is smaller than the picture
 INSET = 4  # the inset is a quarter as wide as the picture
 MARGIN = 48  # and lies 1/48 of the width from the corner
 
@@ -90,47 +93,122 @@ def fit(box: Box, width: int, height: int) -> Box:
     return Box(x, y, shown_width, shown_height)
 
 
+def namespace(array: Any) -> Any:
+    """The library that an array belongs to; CuPy's arrays (14) do not say it themselves."""
+    tell = getattr(array, "__array_namespace__", None)
+    return sys.modules[type(array).__module__.partition(".")[0]] if tell is None else tell()
+
+
+def window(box: Box, half: int) -> tuple[slice, slice]:
+    """Which rows and columns of a plane `box` covers; `half` is 1 for luma and 2 for chroma."""
+    return (
+        slice(box.y // half, (box.y + box.height) // half),
+        slice(box.x // half, (box.x + box.width) // half),
+    )
+
+
 def cut(plane: Any, box: Box, half: int) -> Any:
-    """The view of `plane` that `box` covers; `half` is 1 for luma and 2 for chroma."""
-    rows = slice(box.y // half, (box.y + box.height) // half)
-    return plane[rows, box.x // half : (box.x + box.width) // half]
+    """What of `plane` lies under `box`: of a numpy plane the view."""
+    return plane[window(box, half)]
 
 
 def clear(canvas: Sequence[Any], box: Box, colour: tuple[int, int, int] = BLACK) -> None:
     """Fills `box` with a (Y, U, V) colour."""
-    for plane, value, half in zip(canvas, colour, (1, 2, 2), strict=True):
-        cut(plane, box, half)[...] = value
+    for plane, value, half in zip(canvas, colour, HALVES, strict=True):
+        plane[window(box, half)] = value
 
 
-def scale(source: Plane, target: Plane) -> None:
-    """Scales one plane into another, in place (numpy planes, OpenCV).
+def blit(canvas: Sequence[Any], picture: Sequence[Any], box: Box) -> Box:
+    """Scales `picture` into `box` of `canvas` and returns where it lies (bars are not painted)."""
+    height, width = picture[0].shape
+    put = fit(box, width, height)
+    for target, source, half in zip(canvas, picture, HALVES, strict=True):
+        if isinstance(target, np.ndarray):
+            _scale(source, cut(target, put, half))
+        else:
+            target[window(put, half)] = resized(source, put.height // half, put.width // half)
+    return put
 
-    Bicubic; area averaging first where the picture shrinks to less than half, because a bicubic
-    kernel then skips pixels and text flickers.
-    """
+
+def _shrinks(source: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Whether to less than half: a bicubic kernel then skips pixels, and text flickers."""
+    return source[0] > 2 * target[0] or source[1] > 2 * target[1]
+
+
+def _scale(source: Plane, target: Plane) -> None:
     height, width = target.shape
     if source.shape == target.shape:
         target[...] = source
         return
-    shrinks = source.shape[1] > 2 * width or source.shape[0] > 2 * height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    how = cv2.INTER_AREA if _shrinks(source.shape, target.shape) else cv2.INTER_CUBIC
     cv2.resize(source, (width, height), dst=target, interpolation=how)
 
 
-def blit(canvas: Planes, picture: Planes, box: Box) -> Box:
-    """Scales `picture` into `box` of `canvas` and returns where it lies (bars are not painted)."""
-    height, width = picture[0].shape
-    put = fit(box, width, height)
-    for target, source, half in zip(canvas, picture, (1, 2, 2), strict=True):
-        scale(source, cut(target, put, half))
-    return put
+def resized(source: Any, height: int, width: int) -> Any:
+    """Scales one plane of any array library: bicubic, or averaging areas where it shrinks a lot.
+
+    What OpenCV does for numpy, as two products of matrices; they may differ by 1 of 255.
+    """
+    if source.shape == (height, width):
+        return source
+    xp = namespace(source)
+    area = _shrinks(source.shape, (height, width))
+    rows = _weights_in(xp, source.shape[0], height, area, False)
+    columns = _weights_in(xp, source.shape[1], width, area, True)
+    return _picture(xp, xp.matmul(xp.matmul(rows, xp.astype(source, xp.float32)), columns))
+
+
+def _picture(xp: Any, values: Any) -> Any:
+    return xp.astype(xp.clip(xp.round(values), 0.0, 255.0), xp.uint8)
+
+
+@functools.lru_cache(64)
+def _weights_in(xp: Any, length: int, wanted: int, area: bool, across: bool) -> Any:
+    found = _areas(length, wanted) if area else _cubic(length, wanted)
+    return xp.asarray(np.ascontiguousarray(found.T if across else found))
+
+
+def _cubic(length: int, wanted: int) -> NDArray[np.float32]:
+    """Weights (wanted, length) of the bicubic kernel with a = -0.75; borders are repeated."""
+    middle = (np.arange(wanted) + 0.5) * length / wanted - 0.5
+    first = np.floor(middle).astype(int)
+    weights = np.zeros((wanted, length), np.float32)
+    for tap in (-1, 0, 1, 2):
+        far = np.abs(middle - (first + tap))
+        near = ((1.25 * far - 2.25) * far) * far + 1
+        away = ((-0.75 * far + 3.75) * far - 6) * far + 3
+        place = np.clip(first + tap, 0, length - 1)
+        np.add.at(weights, (np.arange(wanted), place), np.where(far <= 1, near, away))
+    return weights
+
+
+def _areas(length: int, wanted: int) -> NDArray[np.float32]:
+    """Weights (wanted, length): how much of each new pixel each old one covers."""
+    if wanted >= length:
+        return _cubic(length, wanted)
+    edges = np.arange(wanted + 1) * length / wanted
+    old = np.arange(length)
+    covered = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
+    return np.asarray(np.maximum(covered, 0) * wanted / length, np.float32)
+
+
+def limit_range(canvas: Sequence[Any], box: Box) -> None:
+    """Brings what lies in `box` from full range to limited range."""
+    for plane, half, scale, offset in zip(
+        canvas, HALVES, (219 / 255, 224 / 255, 224 / 255), (16.0, 15.56, 15.56), strict=True
+    ):
+        part = cut(plane, box, half)
+        if isinstance(plane, np.ndarray):
+            cv2.convertScaleAbs(part, dst=part, alpha=scale, beta=offset)
+        else:
+            xp = namespace(plane)
+            plane[window(box, half)] = _picture(xp, xp.astype(part, xp.float32) * scale + offset)
 
 
 def card(canvas: Sequence[Any], box: Box) -> None:
     """Paints the placeholder of a lost source: a dark card with a crossed circle, no words."""
     clear(canvas, box, (44, 130, 126))
     size = max(2, min(box.width, box.height) // 10 * 2)
-    luma = cut(canvas[0], box, 1)
     icon = np.full((size, size), 44, np.uint8)
     middle, radius, weight = size // 2, max(1, size * 2 // 5), max(1, size // 14)
     cv2.circle(icon, (middle, middle), radius, 120, weight, cv2.LINE_AA)
@@ -143,11 +221,18 @@ def card(canvas: Sequence[Any], box: Box) -> None:
         weight,
         cv2.LINE_AA,
     )
-    top, left = (box.height - size) // 2, (box.width - size) // 2
-    luma[top : top + size, left : left + size] = icon
+    left, top = box.x + (box.width - size) // 2, box.y + (box.height - size) // 2
+    luma = canvas[0]
+    drawn = icon if isinstance(luma, np.ndarray) else namespace(luma).asarray(icon)
+    luma[top : top + size, left : left + size] = drawn
 
 
 def blend(target: Sequence[Any], old: Sequence[Any], new: Sequence[Any], amount: float) -> None:
     """Crossfades whole pictures: target = old where `amount` is 0, new where it is 1."""
     for out, before, after in zip(target, old, new, strict=True):
-        cv2.addWeighted(before, 1 - amount, after, amount, 0, dst=out)
+        if isinstance(out, np.ndarray):
+            cv2.addWeighted(before, 1 - amount, after, amount, 0, dst=out)
+        else:
+            xp = namespace(out)
+            gone, come = (xp.astype(plane, xp.float32) for plane in (before, after))
+            out[...] = _picture(xp, gone * (1 - amount) + come * amount)

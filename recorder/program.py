@@ -31,7 +31,7 @@ import av
 import cv2
 
 from recorder import encoders, feed, layouts
-from recorder.engines import decoders
+from recorder.engines import decoders, spaces
 from recorder.engines.chapters import slide_titles
 from recorder.engines.framing import framers
 from recorder.engines.lecture import Program
@@ -57,6 +57,7 @@ class PartFacts:
 
     `microphones`: for how many seconds each was heard. `encoder` is the one at work at the end;
     `handed_over` says at what class second (`t`) which one (`from`) failed, and how (`why`).
+    `devices`: what decodes and composes on a GPU, in this process, at its beginning.
     """
 
     part: int
@@ -67,6 +68,7 @@ class PartFacts:
     duration: float = 0.0
     encoder: str = encoders.SOFTWARE
     handed_over: dict[str, Any] | None = None
+    devices: list[str] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
     chapters: list[dict[str, Any]] = field(default_factory=list)
     pages: list[float] = field(default_factory=list)
@@ -160,6 +162,21 @@ def layout_at(recording: Recording, manifest: Manifest, t: float) -> str:
     return layout
 
 
+def died_on_a_device(parts: Path) -> bool:
+    """Whether an earlier part was not ended by a process that worked on a GPU.
+
+    A driver that crashes or hangs leaves no other word.
+    """
+    for path in parts.glob("lecture-*.json"):
+        try:
+            facts = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if facts.get("to") is None and facts.get("devices"):
+            return True
+    return False
+
+
 class ProgramChild:
     """The child process around one Program: folder, events, the part's facts, the end."""
 
@@ -171,10 +188,16 @@ class ProgramChild:
         self.path = parts / f"lecture-{part:03d}.mp4"
         self.facts_path = self.path.with_suffix(".json")
         spec = manifest.program
+        if died_on_a_device(parts):
+            (parts / SOFTWARE_ONLY).touch()
         hardware = spec.encoder == "auto" and not (parts / SOFTWARE_ONLY).exists()
         encoder = encoders.choose("auto" if hardware else "software")
         self.chosen = encoder
-        self.facts = PartFacts(part, self.path.name, start, encoder=encoder)
+        self._canvas_lost = False
+        decoder = decoders.choose() if hardware else None
+        space = spaces.choose() if hardware else None
+        devices = [name for name in (decoder, space and space.name) if name]
+        self.facts = PartFacts(part, self.path.name, start, encoder=encoder, devices=devices)
         self.inbox = Inbox(sys.stdin.buffer)
         hasty = any("pace=fast" in source.url for source in manifest.sources)
         live = None
@@ -189,7 +212,8 @@ class ProgramChild:
             round(start * 1_000_000),
             live=live,
             encoder=encoder,
-            decoder=decoders.choose() if hardware else None,
+            decoder=decoder,
+            space=space,
             due=None if hasty else self.inbox.due,
         )
         self._look_at_encoder()
@@ -220,6 +244,7 @@ class ProgramChild:
             program.take(message)
             heard = self._tell_microphones(heard)
             self._look_at_encoder()
+            self._look_at_canvas()
             if program.finished:
                 self._finished()
                 return 0
@@ -258,6 +283,15 @@ class ProgramChild:
         (self.path.parent / SOFTWARE_ONLY).touch()
         self._save()
         say("encoder", t=t, encoder=encoder.name, instead_of=before, why=encoder.lost)
+
+    def _look_at_canvas(self) -> None:
+        """Tells once that memory has taken over from a GPU, for later parts too."""
+        lost = self.program.compositor.canvas.lost
+        if lost is None or self._canvas_lost:
+            return
+        self._canvas_lost = True
+        (self.path.parent / SOFTWARE_ONLY).touch()
+        say("error", detail=f"composing on {lost}; memory has taken over")
 
     def _note_pages(self) -> None:
         """Keeps page turns for the case that this process does not see the end."""

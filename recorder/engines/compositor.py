@@ -1,7 +1,7 @@
-"""The CPU engine: composes the lecture's picture on one persistent canvas, touching what changed.
+"""The compositor: makes the lecture's picture on one persistent canvas, touching what changed.
 
-The canvas is the very frame that the encoder reads; software x264 copies its input, so nothing is
-copied in between.
+One for every engine: where streams are decoded (`decoders`) and where the canvas lies (`spaces`)
+is chosen from outside, and both fall back to memory without losing a picture.
 """
 
 from __future__ import annotations
@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from numpy.typing import NDArray
 
 from recorder import layouts
+from recorder.engines.canvas import Canvas
 from recorder.engines.framing import Framing, crop
 from recorder.engines.pages import PageTurns
-from recorder.engines.picture import VideoTrack, limit_range, planes_of
+from recorder.engines.picture import VideoTrack, full_range, planes_of
+from recorder.engines.spaces import Space
 from recorder.feed import FeedPacket, StreamInfo
 from recorder.layouts import Box, Part, Place
-
-Plane = NDArray[np.uint8]
 
 FADE_US = 400_000
 _STRIDE = 8
@@ -61,20 +59,21 @@ class _Shown:
 class Compositor:
     """Feeds on announced streams and packets; `compose` gives the picture at a class time (µs)."""
 
-    def __init__(self, width: int, height: int, layout: str, device: str | None = None) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        layout: str,
+        device: str | None = None,
+        space: Space | None = None,
+    ) -> None:
         self.width, self.height, self.layout = width, height, layout
         self._device = device  # that decodes, see `decoders`; None for software
         self.pages = PageTurns()
         self.hurry = False
         self._visible_from: int | None = None
         self._tracks: dict[int, VideoTrack] = {}
-        self._canvas = av.VideoFrame(width, height, "yuv420p")
-        self._planes = planes_of(self._canvas)
-        self._faded = av.VideoFrame(width, height, "yuv420p")
-        self._faded_planes = planes_of(self._faded)
-        self._whole = Box(0, 0, width, height)
-        layouts.clear(self._planes, self._whole)
-        self._before: list[Plane] = []
+        self.canvas = Canvas(width, height, space)
         self._fade_from: int | None = None
         self._places: tuple[Place, ...] = ()
         self._shown: dict[Part, _Shown] = {}
@@ -117,7 +116,7 @@ class Compositor:
         dirty = places != self._places
         if dirty:
             self._places = places
-            layouts.clear(self._planes, self._whole)
+            self.canvas.wipe()
             self._shown = {}
         self._want(chosen, places)
         changed, turn = dirty, False
@@ -126,7 +125,7 @@ class Compositor:
             track = chosen.get(place.part)
             if track is None:
                 if dirty:
-                    layouts.card(self._planes, place.box)
+                    self.canvas.card(place.box)
                 continue
             shown = track.frame
             drawn, turned = self._draw(place, track, t, changed, flush)
@@ -195,7 +194,7 @@ class Compositor:
             shown = self._shown[place.part] = _Shown(track, lost)
         if track.frame is None or lost:
             if below or (shown.drawn is None and shown.box is None):
-                layouts.card(self._planes, place.box)
+                self.canvas.card(place.box)
                 shown.box = place.box
                 return True, False
             return False, False
@@ -209,34 +208,27 @@ class Compositor:
             return False, False
         box = layouts.fit(place.box, track.frame.width, track.frame.height)
         if box not in (shown.box, place.box):
-            layouts.clear(self._planes, place.box)
+            self.canvas.clear(place.box)
         picture = planes_of(track.frame)
         if framing := self.framing.get(track.info.source):
             picture = crop(picture, framing.at(t, picture[0]))
-        layouts.blit(self._planes, picture, place.box)
-        limit_range(
-            track.frame,
-            [
-                layouts.cut(plane, box, half)
-                for plane, half in zip(self._planes, (1, 2, 2), strict=True)
-            ],
-        )
+        self.canvas.put(place.box, picture, full_range=full_range(track.frame))
         shown.drawn, shown.box = track.frame, box
         return True, turn
 
     def _start_fade(self, t: int) -> None:
-        self._before = [plane.copy() for plane in self._planes]
+        self.canvas.keep()
         self._fade_from = t
 
     def _fade(self, t: int, changed: bool, turn: bool) -> Composed:
         if self._fade_from is None:
-            return Composed(self._canvas, changed, turn)
+            return Composed(self.canvas.frame(), changed, turn)
         amount = (t - self._fade_from) / FADE_US
         if amount >= 1:
-            self._fade_from, self._before = None, []
-            return Composed(self._canvas, True, True)
-        layouts.blend(self._faded_planes, self._before, self._planes, max(0.0, amount))
-        return Composed(self._faded, True, False)
+            self._fade_from = None
+            self.canvas.forget()
+            return Composed(self.canvas.frame(), True, True)
+        return Composed(self.canvas.faded(max(0.0, amount)), True, False)
 
 
 def _same(one: VideoFrame, other: VideoFrame) -> bool:

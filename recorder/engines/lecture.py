@@ -20,6 +20,7 @@ from recorder.engines.chapters import Chapter
 from recorder.engines.compositor import Compositor
 from recorder.engines.loudness import Leveller
 from recorder.engines.sound import Mixer, samples_at
+from recorder.engines.spaces import Space
 from recorder.engines.writer import PartWriter
 from recorder.recording import ProgramSpec
 
@@ -66,12 +67,13 @@ class Program:
         live: Path | None = None,
         encoder: str = encoders.SOFTWARE,
         decoder: str | None = None,
+        space: Space | None = None,
         threads: int = 1,
         due: Callable[[], int] | None = None,
         key_at: frozenset[int] = frozenset(),
     ) -> None:
         self.spec = spec
-        self.compositor = Compositor(spec.width, spec.height, layout, decoder)
+        self.compositor = Compositor(spec.width, spec.height, layout, decoder, space)
         self.mixer = Mixer(Leveller())
         settings = encoders.lecture_settings(
             spec.width, spec.height, spec.fps, live=spec.live, encoder=encoder, threads=threads

@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
@@ -180,11 +179,6 @@ def _packet(message: FeedPacket) -> av.Packet[Any]:
     return packet
 
 
-def limit_range(frame: VideoFrame, planes: list[Plane]) -> None:
-    """Brings planes that were copied from a full-range `frame` to limited range, in place."""
-    if frame.format.name != "yuvj420p" and frame.color_range != _FULL_RANGE:
-        return
-    for plane, scale, offset in zip(
-        planes, (219 / 255, 224 / 255, 224 / 255), (16.0, 15.56, 15.56), strict=True
-    ):
-        cv2.convertScaleAbs(plane, dst=plane, alpha=scale, beta=offset)
+def full_range(frame: VideoFrame) -> bool:
+    """Whether its values use all of 0 to 255, unlike those of video."""
+    return frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE
