@@ -16,6 +16,8 @@ import typer
 
 from classroomd.commands import config as config_command
 from classroomd.output import err, out, show_json, show_table
+from controller import broker
+from controller.settings import RoomConfig
 from streaming import conference
 from streaming.push import PushSpec
 
@@ -41,12 +43,13 @@ def doctor(
     """Look at this machine: programs, encoders, clock, disk."""
     folder = Path.cwd()
     pushed: list[PushSpec] = []
+    config = None
     if config_file:
         config = config_command.load(config_file, as_json=as_json)
         folder, pushed = config.storage.recordings, config.streaming.push
     with err.status("trying encoders…"):
         found = [_python(), *_programs(), *_encoders(), _clock(), _disk(folder)]
-        found += [_webrtc(), *_conferences(pushed)]
+        found += [broker_finding(config), _webrtc(), *_conferences(pushed)]
     if as_json:
         show_json([vars(finding) for finding in found])
     else:
@@ -67,7 +70,6 @@ def _python() -> Finding:
 def _programs() -> list[Finding]:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
     wanted = {
-        "mosquitto": "the room's own MQTT broker; apt-get install mosquitto",
         "ffmpeg": "SRT sources, VAAPI encoding; apt-get install ffmpeg",
     }
     found = []
@@ -81,7 +83,7 @@ def _programs() -> list[Finding]:
 
 def _encoders() -> list[Finding]:
     from recorder import encoders
-    from recorder.engines import decoders
+    from recorder.engines import decoders, spaces
 
     found = []
     for name in encoders.HARDWARE:
@@ -116,6 +118,18 @@ def _encoders() -> list[Finding]:
             found.append(Finding(f"{name} decoding", "missing", detail, "look at its driver"))
     where = decoders.choose() or "software"
     found.append(Finding("decoder for lectures", "ok", f"{where} was chosen"))
+    for name in spaces.SPACES:
+        if (lacking := spaces.missing(name)) is not None:
+            found.append(Finding(f"{name} composing", "missing", lacking))
+        elif spaces.works(name):
+            found.append(Finding(f"{name} composing", "ok", "composed a second of picture truly"))
+        else:
+            detail = "did not compose a second of picture as memory does"
+            found.append(Finding(f"{name} composing", "missing", detail, "look at its driver"))
+    space = spaces.choose()
+    found.append(
+        Finding("lectures are composed", "ok", "in memory" if space is None else f"by {space.name}")
+    )
     return found
 
 
@@ -133,6 +147,22 @@ def _clock() -> Finding:
     return Finding(
         "clock", "missing", "not synchronised", "set up NTP: a lecture's date depends on it"
     )
+
+
+def broker_finding(config: RoomConfig | None) -> Finding:
+    """The MQTT broker: bad only where this room cannot do without it."""
+    what, mode = "MQTT broker", config.mqtt.mode if config else "auto"
+    if config and mode == "external":
+        return Finding(what, "ok", f"the one at {config.mqtt.host}:{config.mqtt.port}")
+    if mode == "off":
+        return Finding(what, "ok", "none is wanted")
+    lacks, _, remedy = broker.lacking().partition(". ")
+    if not lacks:
+        return Finding(what, "ok", "the room's own, with a login for each tablet")
+    on_it = config is not None and any(d.transport.startswith("mqtt:") for d in config.devices)
+    if on_it or mode == "managed":
+        return Finding(what, "bad", lacks, remedy)
+    return Finding(what, "missing", f"{lacks}: no MQTT devices, tablets by their page only", remedy)
 
 
 def _webrtc() -> Finding:
