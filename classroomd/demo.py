@@ -128,6 +128,10 @@ port = {port}
 width = 1280
 height = 720
 fps = 25
+live = true
+
+[streaming]
+visibility = "public"   # the room listens on this computer only
 
 [[devices]]
 id = "display"
@@ -270,6 +274,7 @@ def open_room(*, port: int, folder: Path | None) -> None:
             room.start_relay()
             out.print(f"\n  The wall panel is at [bold]{daemon.url}[/]")
             out.print(f"  PIN of the instructor: [bold]{room.pin}[/]")
+            out.print(f"  Once class is on: live at {daemon.url}/live, share a screen at /share")
             out.print(f"  Recordings: {room.config.storage.recordings}")
             if not any(device.id == "screen" for device in room.config.devices):
                 out.print("  Mosquitto is not installed, so the room has no screen relay on MQTT.")
