@@ -277,6 +277,18 @@ class ManagedBroker:
         return "it said nothing"
 
 
+def lacking() -> str:
+    """What this machine lacks for a broker of its own, and what to do; "" for nothing."""
+    try:
+        for name in ("mosquitto", "mosquitto_passwd"):
+            _program(name)
+    except MissingError as error:
+        return str(error)
+    if _plugin() is None:
+        return "Mosquitto's dynamic security plugin is missing. Install Mosquitto 2.0 or later."
+    return ""
+
+
 def _program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:

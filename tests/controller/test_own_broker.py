@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from classroomd.commands.doctor import broker_finding
 from classroomd.daemon import Daemon, DaemonError
 from classroomd.places import run_dir
 from controller import broker as module
@@ -57,6 +58,22 @@ async def test_without_mosquitto_a_room_runs_without_mqtt_and_says_so(
             assert daemon.classroom.mqtt is None
             assert not daemon.classroom.alarms.stands("broker")
     assert "apt install mosquitto" in caplog.text
+
+
+async def test_the_doctor_says_what_a_room_without_mosquitto_lacks(
+    tmp_path: Path, room: str, without_mosquitto: None
+) -> None:
+    relay = '[[devices]]\nid = "r"\nprofile = "tasmota/relay"\ntransport = "mqtt://r"\n'
+    for text, state in (
+        (room, "missing"),
+        (room + relay, "bad"),
+        (room + '[mqtt]\nmode = "managed"\n', "bad"),
+        (room + '[mqtt]\nmode = "off"\n', "ok"),
+        (room + '[mqtt]\nmode = "external"\nport = 1883\n', "ok"),
+    ):
+        finding = broker_finding(config(tmp_path, text))
+        assert finding.state == state
+        assert ("apt install mosquitto" in finding.remedy) == (state != "ok")
 
 
 async def test_a_broker_that_is_wanted_and_missing_keeps_the_room_closed(
