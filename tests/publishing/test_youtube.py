@@ -68,8 +68,8 @@ class FakeYouTube(Fake):
             return self._caption(request)
         if verb == "DELETE /youtube/v3/captions":
             video, _, language = request.query["id"].partition(":")
-            found = self.captions.get(video, {}).pop(language, None)
-            return Answer(404 if found is None else 204)
+            gone = self.captions.get(video, {}).pop(language, None)
+            return Answer(404 if gone is None else 204)
         if verb == "GET /youtube/v3/captions":
             found = self.captions.get(request.query["videoId"], {})
             video = request.query["videoId"]
