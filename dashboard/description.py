@@ -30,6 +30,32 @@ WORDS = {
     "everyone": "Everyone.",
 }
 
+TIMES = {"date-time": "2026-09-01T08:15:00Z", "date": "2026-09-01", "time": "08:15:00"}
+SAMPLES = {
+    "id": "front",
+    "room": "lab-2",
+    "name": "Lecture hall 2",
+    "room_name": "Lecture hall 2",
+    "title": "Optics, lecture 4",
+    "course": "PHY-101",
+    "lecturer": "",
+    "language": "en",
+    "languages": "en",
+    "timezone": "Europe/Oslo",
+    "recording": "33c33e0d",
+    "session": "s-20260901-0815",
+    "device": "projector",
+    "profile": "pjlink/class1",
+    "transport": "tcp://10.0.12.31:4352",
+    "url": "http://classroom.example/",
+    "target": "opencast",
+    "detail": "",
+    "remedy": "",
+    "layouts": "slides+presenter",
+    "scenes": "start",
+}
+"""What a text of that name looks like."""
+
 
 def describe(app: FastAPI, roles: dict[tuple[str, str], str]) -> dict[str, Any]:
     """The description of `app`; `roles` names the least role for each (method, path)."""
@@ -102,43 +128,72 @@ def _improve(operation: dict[str, Any], role: str) -> None:
 
 
 def _exemplify(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    """A body that fits, for whoever tries the call: the model's own example, or one made of its
-    fields' examples and defaults."""
+    """A body that fits, and an answer, for whoever tries the call: the model's own example, or one
+    made of its fields' examples and defaults. An answer always carries every field."""
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is not None and "example" not in content and "examples" not in content:
         content["example"] = example(content["schema"], schemas)
+    for code, response in operation["responses"].items():
+        content = response.get("content", {}).get("application/json")
+        if not code.startswith("2") or content is None:
+            continue
+        if content.get("schema") == {}:  # a function that returns nothing
+            content["schema"] = {"type": "null"}
+        if "example" not in content and "examples" not in content:
+            content["example"] = example(content["schema"], schemas, whole=True)
 
 
-def example(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """A value that fits `schema`."""
+def example(
+    schema: dict[str, Any],
+    schemas: dict[str, Any],
+    *,
+    whole: bool = False,
+    name: str = "",
+    inside: tuple[str, ...] = (),
+) -> Any:
+    """A value that fits `schema`; `whole` fills every field, a list with one of its kind.
+
+    `name` is the field's, `inside` the models that it lies in: one that holds itself ends there.
+    """
     if "$ref" in schema:
-        return example(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        model = schema["$ref"].rpartition("/")[2]
+        nested = (*inside, model)
+        return example(schemas[model], schemas, whole=whole, name=name, inside=nested)
     for key in ("examples", "enum"):
         if schema.get(key):
             return schema[key][0]
-    for key in ("default", "const"):
-        if key in schema:
-            return schema[key]
+    if "const" in schema:
+        return schema["const"]
+    if "default" in schema and not (whole and schema["default"] in ("", [], {}, None)):
+        return schema["default"]
+
+    def of(one: dict[str, Any], field: str = name) -> Any:
+        return example(one, schemas, whole=whole, name=field, inside=inside)
+
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
-            return example(schema[key][0], schemas)
+            return of(schema[key][0])
     match schema.get("type"):
         case "object":
             wanted = set(schema.get("required", []))
             return {
-                name: example(one, schemas)
-                for name, one in schema.get("properties", {}).items()
-                if name in wanted or "examples" in one
+                field: of(one, field)
+                for field, one in schema.get("properties", {}).items()
+                if whole or field in wanted or "examples" in one
             }
         case "array":
-            least = schema.get("minItems", 0)
             if "prefixItems" in schema:
-                return [example(one, schemas) for one in schema["prefixItems"]]
-            return [example(schema.get("items", {}), schemas)] * least
+                return [of(one) for one in schema["prefixItems"]]
+            item = schema.get("items", {})
+            known = item.get("$ref", "").rpartition("/")[2] not in inside
+            return [of(item)] * max(schema.get("minItems", 0), int(whole and known))
         case "boolean":
             return True
         case "number" | "integer":
             return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+        case "string" if whole and "pattern" not in schema:
+            said = TIMES.get(schema.get("format", "")) or SAMPLES.get(name, name or "text")
+            return said[: schema.get("maxLength", len(said))]
         case "string":
             return "x" * max(1, schema.get("minLength", 1))
         case _:

@@ -1,7 +1,8 @@
 """Pictures of every page in its states, to be looked at: `python tests/browser/shots.py FOLDER`.
 
-English and Arabic, panel and phone, light and dark; the states are loading, empty, full, offline
-and error. `--only review` makes those of one page.
+English and Arabic, panel and phone, light and dark, and once with the few colours of a system's
+high contrast; the states are loading, empty, full, offline and error, and those of a class.
+`--only review` makes those of one page, `--language fr` those of another language on a panel.
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "dashboard")]
 
 from browsing import ARGUMENTS, CHROMIUM, PANEL, PHONE, PIN, Served  # noqa: E402
 from lecture import make_lecture  # noqa: E402
+from panel_states import all_on, trouble  # noqa: E402
 from playwright.async_api import Page, async_playwright  # noqa: E402
 from pretend_room import PretendRoom  # noqa: E402
 
 from controller.settings import AuthSettings, UserSpec  # noqa: E402
-from controller.state import AccessRole  # noqa: E402
+from controller.state import AccessRole, Actor  # noqa: E402
 from dashboard.app import create_app  # noqa: E402
 from dashboard.pages import PAGES  # noqa: E402
 
-LOOKS = [
+LOOKS: list[tuple[str, tuple[int, int], str]] = [
     ("en", PANEL, "light"),
     ("ar", PHONE, "dark"),
     ("en", PHONE, "light"),
     ("ar", PANEL, "dark"),
+    ("en", PANEL, "forced"),
 ]
 Act = Callable[[Page], Awaitable[Any]]
 
@@ -48,6 +51,40 @@ class State:
     before: Act | None = None
     act: Act | None = None
     signed_in: bool = True
+    room: Callable[[Any], Awaitable[Any]] | None = None
+
+
+TEACHER = Actor(name="Teacher", role=AccessRole.INSTRUCTOR, door="panel")
+
+
+async def _in_class(room: Any) -> None:
+    await room.start_class(TEACHER, title="Optics, lecture 4", minutes=45)
+    all_on(room)
+
+
+async def _warming(room: Any) -> None:
+    await room.start_class(TEACHER)
+
+
+async def _paused(room: Any) -> None:
+    await _in_class(room)
+    await room.pause(TEACHER)
+
+
+async def _ending(room: Any) -> None:
+    await _in_class(room)
+    await room.end_class(TEACHER, undo=True)
+
+
+async def _trouble(room: Any) -> None:
+    await _in_class(room)
+    trouble(room)
+
+
+async def _unrecorded(room: Any) -> None:
+    await _in_class(room)
+    room.session.recording_state = "failed"
+    room.session.recording_error = "no source delivers anything"
 
 
 async def _stalled(page: Page) -> None:
@@ -77,6 +114,15 @@ def _keys(*keys: str) -> Act:
     return press
 
 
+async def _levels(page: Page) -> None:
+    await page.wait_for_selector(".picture img")
+    LEVEL[0]()
+    await page.wait_for_timeout(300)
+
+
+LEVEL: list[Callable[[], Any]] = []
+
+
 def _click(selector: str) -> Act:
     async def click(page: Page) -> None:
         await page.click(selector)
@@ -102,6 +148,20 @@ def states(lecture: str) -> list[State]:
         State("recordings-loading", "/recordings", before=_stalled),
         State("recordings-error", "/recordings", before=_refused),
         State("panel-locked", "/", signed_in=False),
+        State("panel-warming", "/", room=_warming),
+        State("panel-class", "/", room=_in_class, act=_levels),
+        State("panel-camera", "/", room=_in_class, act=_click(".device-more >> nth=-1")),
+        State("panel-paused", "/", room=_paused),
+        State("panel-end", "/", room=_in_class, act=_click(".action-end")),
+        State("panel-ending", "/", room=_ending),
+        State("panel-alarm", "/", room=_trouble),
+        State("panel-unrecorded", "/", room=_unrecorded, act=_levels),
+        State("panel-help", "/", room=_in_class, act=_click(".help-button")),
+        State("console-class", "/console", room=_trouble),
+        *(
+            State(f"console-{tab}", f"/console#{tab}")
+            for tab in ("devices", "find", "config", "journal", "sheet")
+        ),
         State("panel-offline", "/", before=_lost),
     ]
     plain = [address for address in PAGES if "{" not in address]
@@ -111,11 +171,12 @@ def states(lecture: str) -> list[State]:
     ]
 
 
-async def shoot(folder: Path, only: str) -> int:
+async def shoot(folder: Path, only: str, language_asked: str) -> int:
     """Make the pictures; how many."""
     folder.mkdir(parents=True, exist_ok=True)
     root = Path(tempfile.mkdtemp(prefix="shots-"))
     room: Any = PretendRoom(root / "recordings")
+    calm = (room.alarms, [one.model_copy(deep=True) for one in room.devices], room.sources)
     lecture = make_lecture(room.record("Optics, lecture 3: refraction and lenses"))
     room.record("Waves")
     os.environ["SHOTS_SECRET"] = "a long password"
@@ -126,6 +187,7 @@ async def shoot(folder: Path, only: str) -> int:
     settings = AuthSettings(users=[admin, teacher])
     server = Served(lambda: create_app(room, auth=settings, secret_key=key))
     await server.start()
+    LEVEL.append(lambda: room.level(lectern=-14.0))
     made = 0
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -134,14 +196,25 @@ async def shoot(folder: Path, only: str) -> int:
             f"{server.url}/api/v1/login", data={"name": "Tech", "password": "a long password"}
         )
         cookies: Any = await first.cookies()
-        for language, size, look in LOOKS:
+        looks = [(language_asked, PANEL, "light")] if language_asked else LOOKS
+        for language, size, look in looks:
             for state in states(lecture.id):
                 if only and not state.name.startswith(only):
                     continue
                 context = await browser.new_context(
                     viewport={"width": size[0], "height": size[1]},
-                    color_scheme=look,  # type: ignore[arg-type]
+                    color_scheme="dark" if look == "dark" else "light",
+                    forced_colors="active" if look == "forced" else "none",
                 )
+                room.free()
+                room.alarms, devices, sources = calm
+                room.devices = [one.model_copy(deep=True) for one in devices]
+                room.sources = [
+                    one.model_copy(update={"state": "idle", "has_picture": False})
+                    for one in sources
+                ]
+                if state.room:
+                    await state.room(room)
                 if state.signed_in:
                     await context.add_cookies(cookies)
                 page = await context.new_page()
@@ -149,9 +222,11 @@ async def shoot(folder: Path, only: str) -> int:
                 if state.before:
                     await state.before(page)
                 glue = "&" if "?" in state.address else "?"
-                await page.goto(f"{server.url}{state.address}{glue}lang={language}")
+                address, _, tab = state.address.partition("#")
+                await page.goto(f"{server.url}{address}{glue}lang={language}#{tab}")
                 await page.wait_for_timeout(1200)
-                name = f"{state.name}-{language}-{'phone' if size == PHONE else 'panel'}.png"
+                shape = "phone" if size == PHONE else "forced" if look == "forced" else "panel"
+                name = f"{state.name}-{language}-{shape}.png"
                 try:
                     if state.act:
                         await state.act(page)
@@ -171,5 +246,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--language", default="")
     asked = parser.parse_args()
-    print(f"{asyncio.run(shoot(asked.folder, asked.only))} pictures in {asked.folder}")
+    print(
+        f"{asyncio.run(shoot(asked.folder, asked.only, asked.language))} pictures in {asked.folder}"
+    )

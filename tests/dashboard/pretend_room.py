@@ -179,7 +179,10 @@ class PretendRoom:
         return self.root / self.recording(recording).folder
 
     def picture(self, source: str) -> bytes | None:
-        if self.session is None or self.session.state is not SessionState.LIVE:
+        if self.session is None or self.session.state not in {
+            SessionState.LIVE,
+            SessionState.ENDING,
+        }:
             return None
         self.pictures += 1
         hues = {"front": 105, "slides": 20}

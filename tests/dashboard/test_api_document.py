@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from jsonschema import Draft202012Validator
 
 from controller.state import Event
 from dashboard.app import declared_routes
@@ -47,3 +48,19 @@ def test_every_address_exists(app: FastAPI) -> None:
     paths = {re.sub(r"\{[^}]*\}", "{}", route.path) for route in declared_routes(app)}
     for address in set(re.findall(r"`(?:GET |POST |PUT )?(/api/[\w/.{}]+)`", DOCUMENT)):
         assert re.sub(r"\{[^}]*\}", "{}", address) in paths, address
+
+
+def test_every_answer_has_an_example_that_fits(app: FastAPI) -> None:
+    described = app.openapi()
+    seen, wrong = 0, []
+    for path, item in described["paths"].items():
+        for method, operation in item.items():
+            for code, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json")
+                if not code.startswith("2") or content is None:
+                    continue
+                seen += 1
+                schema = {**content["schema"], "components": described["components"]}
+                for error in Draft202012Validator(schema).iter_errors(content["example"]):
+                    wrong.append(f"{method} {path}: {error.json_path} {error.message}")
+    assert seen > 100 and not wrong

@@ -13,6 +13,7 @@ import { Countdown, ResultOf, Shared, Status } from "../tablet/parts";
 import { answers, lesson, link, results, seats, shownPage, start } from "../tablet/room";
 import { Sheet } from "../tablet/sheet";
 import { speakFirst, t } from "../tablet/texts";
+import "../ui/look";
 import { Qr } from "../ui/qr";
 import { OnAir } from "./onair";
 
@@ -68,7 +69,7 @@ function Board() {
   const counts = view && (view.counts ?? view.words ?? view.mean) !== undefined;
   return (
     <div class="board" data-seq={state?.seq ?? 0} data-answers={Object.keys(answers.value).length}>
-      {link.value !== "open" && <Status />}
+      {state && link.value !== "open" && <Status />}
       <SharedScreen here={link.value === "open"} />
       {state && !state.ended && (
         <main class={page || state.shared ? "with-page" : "bare"}>

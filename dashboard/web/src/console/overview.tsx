@@ -1,8 +1,9 @@
 // The room at a glance: calls for help, alarms, sources with pictures, the machine, deliveries.
 
 import { useSignal } from "@preact/signals";
-import type { HealthView } from "../api/types";
+import type { Alarm, HealthView } from "../api/types";
 import { clock, day, size, t as shared } from "../i18n";
+import { inReadersWords } from "../panel/alarms";
 import { deliveryWord } from "../panel/deliveries";
 import { ask, room } from "../room/store";
 import { Button } from "../ui/button";
@@ -40,6 +41,15 @@ function HelpCall() {
   );
 }
 
+function AlarmWords({ alarm }: { alarm: Alarm }) {
+  const { text, remedy } = inReadersWords(alarm);
+  return (
+    <div dir={text === alarm.text ? "auto" : undefined}>
+      <strong>{text}</strong> <span>{remedy}</span>
+    </div>
+  );
+}
+
 function Alarms() {
   const alarms = room.value?.alarms ?? [];
   return (
@@ -54,9 +64,7 @@ function Alarms() {
       <ul class="alarm-list">
         {alarms.map((alarm) => (
           <li key={alarm.id} class={`alarm is-${alarm.severity}`}>
-            <div dir="auto">
-              <strong>{alarm.text}</strong> <span>{alarm.remedy}</span>
-            </div>
+            <AlarmWords alarm={alarm} />
           </li>
         ))}
       </ul>
@@ -74,10 +82,12 @@ function Disk({ one }: { one: HealthView }) {
       <dt>{t("machine.disk")}</dt>
       <dd class="line">
         <span class={`mark ${full ? "bad" : "good"}`} aria-hidden="true" />
-        {t("machine.free", { free: size(disk.free_bytes), all: size(disk.total_bytes) })}
-        <bdi class="small" dir="ltr">
-          {[disk.device, disk.kind].filter(Boolean).join(" · ")}
-        </bdi>
+        <span>
+          {t("machine.free", { free: size(disk.free_bytes), all: size(disk.total_bytes) })}{" "}
+          <bdi class="small" dir="ltr">
+            {[disk.device, disk.kind].filter(Boolean).join(" · ")}
+          </bdi>
+        </span>
       </dd>
       <dt>{t("disk.state")}</dt>
       <dd class="line">
@@ -222,8 +232,8 @@ export function Overview() {
     <div class="columns">
       <HelpCall />
       <Alarms />
-      <Sources />
       <Encoder />
+      <Sources />
       <Machine />
       <Timetable />
       <Deliveries />

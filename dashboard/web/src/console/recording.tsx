@@ -85,7 +85,7 @@ function Source({ source }: { source: SourceView }) {
 
 export function Sources() {
   return (
-    <section class="card" aria-labelledby="sources-title">
+    <section class="card whole-row" aria-labelledby="sources-title">
       <h2 id="sources-title">{t("sources")}</h2>
       <ul class="source-list">
         {(room.value?.sources ?? []).map((source) => (

@@ -29,7 +29,7 @@ function planned(kind: string): Record<string, string> {
 }
 
 /** An alarm's words in the reader's language where its kind is known, else as the room says it. */
-function words(alarm: Alarm): { text: string; remedy: string } {
+export function inReadersWords(alarm: Alarm): { text: string; remedy: string } {
   const kind = kindOf(alarm);
   const values = { name: nameOf(alarm.subject), ...planned(kind) };
   return {
@@ -67,7 +67,7 @@ function NextStep({ kind }: { kind: string }) {
 }
 
 function AlarmRow({ alarm }: { alarm: Alarm }) {
-  const { text, remedy } = words(alarm);
+  const { text, remedy } = inReadersWords(alarm);
   return (
     <li class={`alarm is-${alarm.severity}`}>
       <Icon name={kindOf(alarm) === "class.speaking" ? "microphone" : "warning"} size={32} />
@@ -102,7 +102,9 @@ export function Alarms() {
         <div class="alarm is-critical" role="alert">
           <Icon name="warning" size={32} />
           <div>
-            <strong>{t("state.none")}.</strong> <span>{error}</span>
+            <strong>{t("alarm.recording.refused.text")}</strong>{" "}
+            <span>{t("alarm.recording.refused.remedy")}</span>
+            {error != null && <bdi class="alarm-detail">{error}</bdi>}
           </div>
           <NextStep kind="recording.refused" />
         </div>

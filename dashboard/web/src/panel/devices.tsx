@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import type { DeviceState } from "../api/types";
 import { said, t } from "../i18n";
-import { ask, room, session, warmLeft } from "../room/store";
+import { ask, isTechnician, room, session, warmLeft } from "../room/store";
 import { deviceName } from "../room/names";
 import { beat } from "../room/time";
 import { Button } from "../ui/button";
@@ -72,7 +72,7 @@ function Device({ device }: { device: DeviceState }) {
           <span class={`mark ${mark}`} aria-hidden="true" />
           {text}
         </span>
-        {(step !== undefined || (mark === "bad" && device.detail)) && (
+        {(step !== undefined || (isTechnician.value && mark === "bad" && device.detail)) && (
           <span class="device-detail">
             <bdi>{step === undefined ? device.detail : `${step.detail} ${step.remedy}`}</bdi>
           </span>

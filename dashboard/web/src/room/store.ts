@@ -10,6 +10,8 @@ export type Link = "connecting" | "open" | "lost";
 export type Word = "free" | "preparing" | "live" | "paused" | "ending" | "none" | "restarting";
 
 export const me = signal<Me | null>(null);
+/** The room's name as the page brought it, until the room itself has answered. */
+export const nameAtFirst = document.querySelector(".strip-title")?.textContent ?? "";
 export const room = signal<RoomView | null>(null);
 export const link = signal<Link>("connecting");
 export const levels = signal<Record<string, number>>({});

@@ -4,7 +4,7 @@ import { computed } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
 import { clock, runningTime, said, t, type Key } from "../i18n";
-import { elapsed, link, me, now, room, session, signedIn, undoLeft, word, lock } from "../room/store";
+import { elapsed, link, me, nameAtFirst, now, room, session, signedIn, undoLeft, word, lock } from "../room/store";
 import { announced, Button } from "./button";
 import { LanguageChoice } from "./language";
 import { changeLook } from "./look";
@@ -98,7 +98,7 @@ export function StateStrip({ children }: { children?: ComponentChildren }) {
           </>
         ) : (
           <span class="strip-title">
-            <bdi>{me.value?.room_name ?? ""}</bdi>
+            <bdi>{me.value?.room_name ?? nameAtFirst}</bdi>
           </span>
         )}
       </div>
