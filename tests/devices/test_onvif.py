@@ -296,7 +296,7 @@ async def test_our_driver_against_a_camera_that_others_wrote(
     class Room:
         pass
 
-    class Handler(IPCameraHTTPHandler):  # type: ignore[misc,valid-type]
+    class Handler(IPCameraHTTPHandler):  # type: ignore[misc]
         camera: Any = None
 
     room: Any = Room()
