@@ -18,7 +18,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) avahi-daemon avahi-utils chromium dbus faketim
 GUEST_PACKAGES := $(TEST_PACKAGES) busybox-static kmod qemu-system-x86
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tests guest bench fuzz soak pin web clean system-demo system-test
+.PHONY: help demo test lint types tests guest bench bench-gpu fuzz soak pin web clean system-demo system-test
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ tests:
 
 bench: $(STAMPS)/dev $(STAMPS)/web system-test ## Run benchmarks (NAME=… for one); ratios on the last line
 	$(BIN)/python -m benchmarks $(NAME)
+
+bench-gpu: $(STAMPS)/dev system-test ## Measure lectures on this machine's GPU; one line says so where there is none
+	$(BIN)/python -m benchmarks gpu
 
 fuzz: $(STAMPS)/dev ## Fuzz everything that reads bytes from the wire (SECONDS=60)
 	$(BIN)/python tests/fuzz/wire.py -max_total_time=$(or $(SECONDS),60)

@@ -1,4 +1,7 @@
-"""The lecture by our engine, from files: `python -m benchmarks._compose_ours FOLDER CAMERA OUT`."""
+"""The lecture by our engine, from files.
+
+`python -m benchmarks._compose_ours FOLDER CAMERA OUT SECONDS [auto]`: `auto` takes what is proven.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from pathlib import Path
 import av
 import cv2
 
-from recorder import feed
+from recorder import encoders, feed
+from recorder.engines import decoders, spaces
 from recorder.engines.lecture import Program
 from recorder.production.replay import interleave
 from recorder.recording import ProgramSpec
@@ -46,10 +50,19 @@ def packets(
                 )
 
 
-def main(folder: Path, camera: str, out: Path, seconds: float) -> None:
+def main(folder: Path, camera: str, out: Path, seconds: float, engine: str = "software") -> None:
     """Makes the lecture as fast as it goes, on one encoder and one decoder thread."""
     cv2.setNumThreads(1)
-    program = Program(out, ProgramSpec(width=1920, height=1080, fps=30), "slides+presenter", 0)
+    proven = engine == "auto"
+    program = Program(
+        out,
+        ProgramSpec(width=1920, height=1080, fps=30),
+        "slides+presenter",
+        0,
+        encoder=encoders.choose(engine),
+        decoder=decoders.choose() if proven else None,
+        space=spaces.choose() if proven else None,
+    )
     streams = [
         packets(folder / "slides.mp4", 0, "laptop", "slides"),
         packets(folder / camera, 1, "camera", "presenter"),
@@ -61,4 +74,4 @@ def main(folder: Path, camera: str, out: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), float(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:6])

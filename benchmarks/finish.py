@@ -1,4 +1,4 @@
-"""End of class → finished lecture: seconds for classes of 1, 10 and 60 minutes. It should be flat.
+"""End of class → finished lecture: seconds for classes of 1 minute to 3 hours. It should be flat.
 
 The program child is fed with a class as fast as it takes it (small pictures: what is asked is
 whether the length of what was written matters). When it has caught up, the class ends: the time
@@ -8,9 +8,11 @@ runs from that command until the finished lecture stands under its name, checked
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +24,7 @@ from recorder.production.joining import probe
 from recorder.recording import ProgramSpec, Recording, SourceSpec, create
 from recorder.sources import generate
 
-MINUTES = (1, 10, 60)
+MINUTES = (1, 10, 60, 180)
 _CLIP_S = 60
 _S = 1_000_000
 _SOURCES = (
@@ -60,12 +62,26 @@ def _recording(root: Path) -> Recording:
     return create(root, session="s", room="bench", title="Bench", sources=sources, program=program)
 
 
-def _until(stream: IO[bytes], wanted: str, t: float = 0.0) -> dict[str, Any]:
-    for line in stream:
-        told: dict[str, Any] = json.loads(line)
-        if told.get("event") == wanted and float(told.get("t", t)) >= t:
-            return told
-    raise RuntimeError(f"the program ended before it said {wanted!r}")
+class _Heard:
+    """What the child says, read all along: a pipe that nobody empties would hold it up."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._stream = stream
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._stream:
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def until(self, wanted: str, t: float = 0.0) -> dict[str, Any]:
+        """The first of its events called `wanted`, not earlier than class second `t`."""
+        while line := self._lines.get():
+            told: dict[str, Any] = json.loads(line)
+            if told.get("event") == wanted and float(told.get("t", t)) >= t:
+                return told
+        raise RuntimeError(f"the program ended before it said {wanted!r}")
 
 
 def seconds(minutes: int) -> float:
@@ -81,15 +97,16 @@ def seconds(minutes: int) -> float:
             stdout=subprocess.PIPE,
         )
         assert child.stdin is not None and child.stdout is not None
+        heard = _Heard(child.stdout)
         for message in _class(minutes):
             child.stdin.write(feed.encode(message))
         child.stdin.flush()
         end = minutes * 60.0
-        _until(child.stdout, "progress", end - 2.0)
+        heard.until("progress", end - 2.0)
         began = time.monotonic()
         child.stdin.write(feed.encode(feed.Command("finish", {"t": end})))
         child.stdin.flush()
-        _until(child.stdout, "finished")
+        heard.until("finished")
         took = time.monotonic() - began
         child.stdin.close()
         child.wait()

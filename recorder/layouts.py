@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Plane = NDArray[np.uint8]
 Part = Literal["slides", "presenter"]
 
+PARTS: tuple[Part, ...] = ("slides", "presenter")
 NAMES = ("slides+presenter", "side-by-side", "slides", "presenter")
 BLACK = (16, 128, 128)
 HALVES = (1, 2, 2)  # by how much each plane is smaller than the picture
