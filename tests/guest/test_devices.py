@@ -77,7 +77,7 @@ async def test_a_sound_card_is_recorded_and_its_channel_chosen(
     made = hold_class(f"{MICROPHONE}&channel={channel}")
     await made.start()
     await made.running("microphone")
-    await made.until(lambda: made.status.duration_s > 5, "five seconds")
+    await made.until(lambda: made.status.sources["microphone"].bytes > 30_000, "three seconds")
     await made.finish()
     [path] = made.recording.track("microphone").glob("*.m*")
     assert strongest(path) == pytest.approx(hz, abs=5)
