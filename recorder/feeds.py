@@ -18,6 +18,7 @@ from recorder.sources.open import CHOOSING
 
 GROUP_BYTES = 48 * 1024 * 1024
 WATCH_EVERY = 950_000
+WATCH_TICK = 90_000
 
 
 def heard(source: SourceSpec) -> tuple[int, ...]:
@@ -73,6 +74,7 @@ class Feeds:
         self._program: FeedChild | None = None
         self._watch: FeedChild | None = None
         self._paused = False
+        self._watch_told = 0
         self._layout = ""
 
     def begin(self, source: str, streams: Sequence[MediaStream]) -> None:
@@ -247,13 +249,19 @@ class Feeds:
                 child.flush()
 
     def tick(self, now: int) -> None:
-        """Tells the children how far class time (microseconds) has come, and wakes them."""
+        """Tells the children how far class time (microseconds) has come, and wakes them.
+
+        The watcher is woken ten times a second at most: each time costs more than what it does.
+        """
         message = feed.encode(feed.Tick(now))
         with self._lock:
-            for child in (self._program, self._watch):
-                if child is not None:
-                    child.put(message)
-                    child.flush()
+            if self._program is not None:
+                self._program.put(message)
+                self._program.flush()
+            if self._watch is not None and not 0 <= now - self._watch_told < WATCH_TICK:
+                self._watch_told = now
+                self._watch.put(message)
+                self._watch.flush()
 
 
 def _command(name: str, t: float, **arguments: object) -> bytes:

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 TICK = 0.05
 LAG = 0.15
 LIVE_TICK, LIVE_LAG = 0.03, 0.1  # viewers wait for these; who is later still makes the program wait
+TRACKS_TICK = 0.1  # for the watcher alone
 BEHIND = 2.0
 
 
@@ -212,6 +213,8 @@ class Recorder:
     async def _ticks(self) -> None:
         live = self.manifest.program.live
         tick, lag = (LIVE_TICK, LIVE_LAG) if live else (TICK, LAG)
+        if not self.renders:
+            tick = TRACKS_TICK
         while True:
             await asyncio.sleep(tick)
             self.feeds.tick(round((self.now() - (0.0 if self._fast else lag)) * US))
