@@ -66,13 +66,6 @@ class _MqttMember(Member):
     def send(self, text: str) -> None:
         self._door.put(self._own, text)
 
-    def tell(self, kind: str, **fields: Any) -> None:
-        if kind == "pong":
-            # The next ping makes a lost one good; acknowledging them would be half of all traffic.
-            self._door.put(self._own, text_of({"type": kind, **fields}), qos=0)
-        else:
-            super().tell(kind, **fields)
-
     def close(self, code: str, reason: str) -> None:
         self.tell("bye", code=code, message=reason)
         self._door.drop(self, suspend=code in ("too_fast", "bad_message"))
