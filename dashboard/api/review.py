@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from controller.errors import ClassroomError
 from controller.notes import BUCKET_S, MAX_TEXT, Note
+from dashboard.api.rights import may_decide
 from dashboard.notebook import Notebook, Reader
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
 from dashboard.viewing import DEFAULT
+from dashboard.visibility import show_to
 from dashboard.watching import Live
 from recorder.recording import read_manifest
 from streaming.access import Visibility, read_visibility
@@ -242,11 +244,15 @@ async def visibility(room: Room, _: Instructor, recording_id: str) -> RecordingV
 
 @router.put("/visibility")
 async def set_visibility(
-    room: Room, live: Live, _: Instructor, recording_id: str, body: RecordingVisibility
+    room: Room, live: Live, caller: Instructor, recording_id: str, body: RecordingVisibility
 ) -> RecordingVisibility:
-    """Change who may see this recording; links keep working while it is open to its course."""
-    folder = await asyncio.to_thread(room.recording_folder, recording_id)
-    await asyncio.to_thread(live.set_visibility, folder, body.visibility)
+    """Change who may see this recording; links keep working while it is open to its course.
+
+    The same decision as `visibility` of `PATCH …/rights`, in the words of the room's own pages:
+    where it is published, the nearest that shows it to nobody more.
+    """
+    await may_decide(room, caller, recording_id)
+    await show_to(room, live, caller.actor, recording_id, body.visibility)
     return body
 
 

@@ -17,6 +17,8 @@ from controller.state import AccessRole
 from dashboard.auth import Identity
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
+from dashboard.visibility import follow
+from dashboard.watching import Live
 from recorder.recording import RecordingError, read_manifest
 
 router = APIRouter(prefix="/recordings/{recording_id}", tags=["rights"])
@@ -110,12 +112,15 @@ async def rights(room: Room, _: Instructor, recording_id: str) -> RightsView:
 
 @router.patch("/rights")
 async def correct(
-    room: Room, caller: Instructor, recording_id: str, body: Correction
+    room: Room, live: Live, caller: Instructor, recording_id: str, body: Correction
 ) -> RightsView:
     """Correct its words, its visibility, its consent; what was published follows."""
     await may_decide(room, caller, recording_id)
     words = body.model_dump(mode="json", exclude_unset=True)
-    return await room.rights.correct(caller.actor, recording_id, words)
+    told = await room.rights.correct(caller.actor, recording_id, words)
+    if "visibility" in words:
+        await follow(live, room.recording_folder(recording_id), told)
+    return told
 
 
 @router.post("/hold", status_code=202)

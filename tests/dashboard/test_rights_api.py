@@ -81,3 +81,23 @@ async def test_words_are_corrected_and_taken_back(
         assert (answer.json()["visibility"], answer.json()["consent"]) == ("course", True)
         assert (await admin.patch(url, json={"owner": "x"})).status_code == 422
     assert [kind for kind, _, _ in room.calls] == ["correct_recording"] * 2
+
+
+async def test_who_may_see_it_is_one_decision(room: Any, connect: Any, lecture: Recording) -> None:
+    base = f"/api/v1/recordings/{lecture.id}"
+    async with connect(AccessRole.ADMIN) as admin:
+
+        async def both() -> tuple[str, str]:
+            here = (await admin.get(f"{base}/visibility")).json()["visibility"]
+            return here, (await admin.get(f"{base}/rights")).json()["visibility"]
+
+        assert await both() == ("campus", "course")
+        for here, published in [("nobody", "private"), ("public", "public"), ("campus", "course")]:
+            await admin.put(f"{base}/visibility", json={"visibility": here})
+            assert await both() == (here, published)
+        await admin.patch(f"{base}/rights", json={"visibility": "course", "language": "en"})
+        assert await both() == ("campus", "course"), "what agrees already stays"
+        await admin.patch(f"{base}/rights", json={"visibility": "private"})
+        assert await both() == ("nobody", "private")
+        await admin.patch(f"{base}/rights", json={"visibility": None})
+        assert await both() == ("course", "course")
