@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from recorder import feed
+from recorder.sources import plugged
 from recorder.sources.open import Address
 
 if TYPE_CHECKING:  # the children start before anything that is slow to load
@@ -124,7 +125,8 @@ class FedSource(threading.Thread):
             self._sink.changed("lost" if ran else "failed", detail)
             if time.monotonic() - began > SETTLED:
                 backoff.reset()
-            self._wake.wait(backoff.wait())
+            if plugged.wait(self._wake, backoff.wait(), self._address.url):
+                backoff.reset()
             self._wake.clear()
 
     def _reap(self) -> None:
