@@ -1,17 +1,21 @@
 """What viewers cost beside a class that is recorded, and how late a fragment reaches them.
 
 200 viewers by WebSocket, then 200 by HLS, each against plain uvicorn with the same bytes in the
-same run; server, recorder and viewers are processes of their own. `…_cpu_ratio`: our server's CPU
-time to the plain one's; `…_cpu_percent_per_viewer` of one core. Fragment latency is counted from
-when another reader of the file sees it to when a viewer has it whole. `recording_gaps` counts
-what the recording lost meanwhile, `recording_parts` how often its program was begun.
+same run, and by HLS against nginx where it is installed (None where not), which serves a playlist
+that stands still and the lecture by byte ranges. Server, recorder and viewers are processes of
+their own. `…_cpu_ratio`: our server's CPU time to the plain one's, `…_to_nginx` to nginx's;
+`…_cpu_percent_per_viewer` of one core. Fragment latency is counted from when another reader of the
+file sees it to when a viewer has it whole. `recording_gaps` counts what the recording lost
+meanwhile, `recording_parts` how often its program was begun.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
+import shutil
 import socket
 import statistics
 import sys
@@ -29,13 +33,14 @@ VIEWERS = 200
 SECONDS = 12.0
 JOINING_S = 4.0
 SIZE = "size=640x360&fps=25"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    """CPU seconds of a process and of its children so far."""
+    tasks = Path(f"/proc/{pid}/task")
+    ns = sum(int((one / "schedstat").read_text("ascii").split()[0]) for one in tasks.iterdir())
+    children = (tasks / str(pid) / "children").read_text("ascii").split()
+    return ns / 1e9 + sum(cpu_s(int(one)) for one in children)
 
 
 class Sightings:
@@ -83,12 +88,15 @@ async def _web_socket(port: int, path: str, sightings: Sightings, measuring: asy
             sightings.arrived(data)
 
 
-async def _get(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bytes:
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
-    head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
+async def _get(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, more: str = ""
+) -> bytes:
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n{more}\r\n"
+    writer.write(head.encode())
+    told = (await reader.readuntil(b"\r\n\r\n")).lower()
+    length = int(told.partition(b"content-length:")[2].split(b"\r\n")[0])
     data = await reader.readexactly(length)
-    return data if head.startswith(b"http/1.1 200") else b""
+    return data if told.startswith((b"http/1.1 200", b"http/1.1 206")) else b""
 
 
 async def _hls_ours(port: int, base: str, index: FileIndex) -> None:
@@ -114,15 +122,46 @@ async def _hls_plain(port: int, base: str, index: FileIndex) -> None:
         number += 1
 
 
+async def _hls_nginx(port: int, name: str, index: FileIndex) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    number = len(index.segments)
+    while True:
+        while number >= len(index.segments):  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
+        await _get(reader, writer, "/index.m3u8")
+        stretch = index.segments[number]
+        end = stretch.offset + stretch.size - 1
+        if not await _get(reader, writer, f"/{name}", f"Range: bytes={stretch.offset}-{end}\r\n"):
+            raise RuntimeError("nginx does not serve the lecture")
+        number += 1
+
+
+def _nginx(folder: Path, port: int) -> list[str]:
+    """The command of an nginx that serves the parts of the lecture, with one worker."""
+    state = folder / "nginx"
+    state.mkdir(exist_ok=True)
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    places = "".join(f"{kind}_temp_path {state};" for kind in kinds)
+    entry = "#EXTINF:2.00000,\n#EXT-X-BYTERANGE:100000@100000\nlecture-001.mp4\n"
+    (folder / "products" / "parts" / "index.m3u8").write_text("#EXTM3U\n" + entry * 20)
+    (state / "nginx.conf").write_text(
+        f"user {getpass.getuser()}; daemon off; worker_processes 1; pid {state}/pid;"
+        f"error_log {state}/errors crit; events {{ worker_connections 1024; }}"
+        f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000; {places}"
+        f"server {{ listen 127.0.0.1:{port}; root {folder}/products/parts; }} }}"
+    )
+    return ["nginx", "-e", str(state / "errors"), "-c", str(state / "nginx.conf")]
+
+
 async def _measure(
     kind: str, folder: Path, viewer: Callable[[int], Awaitable[None]], started: asyncio.Event
 ) -> float:
     """CPU seconds per second of the server while everybody watches."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    server = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks._live_server", kind, str(folder), str(port)
-    )
+    ours = [sys.executable, "-m", "benchmarks._live_server", kind, str(folder), str(port)]
+    command = _nginx(folder, port) if kind == "nginx" else ours
+    server = await asyncio.create_subprocess_exec(*command)
     tasks: list[asyncio.Task[None]] = []
     try:
         async with asyncio.timeout(150):
@@ -147,8 +186,12 @@ async def _measure(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        server.kill()
-        await server.wait()
+        server.terminate()  # nginx ends its worker with itself
+        try:
+            await asyncio.wait_for(server.wait(), 3)
+        except TimeoutError:
+            server.kill()
+            await server.wait()
 
 
 async def _ignoring(viewer: Awaitable[None]) -> None:
@@ -227,6 +270,14 @@ async def _watched(recording: Recording) -> dict[str, float | None]:
         "plain", folder, lambda port: _hls_plain(port, "/stretch", index), asyncio.Event()
     )
     results["hls_cpu_ratio"] = round(cpu["ours"] / cpu["plain"], 3)
+    results["hls_cpu_ratio_to_nginx"] = None
+    if shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin"):
+        name = "lecture-001.mp4"
+        cpu["nginx"] = await _measure(
+            "nginx", folder, lambda port: _hls_nginx(port, name, index), asyncio.Event()
+        )
+        results["hls_cpu_ratio_to_nginx"] = round(cpu["ours"] / cpu["nginx"], 2)
+        results["nginx_cpu_percent_per_viewer"] = round(cpu["nginx"] * 100 / VIEWERS, 3)
     results["hls_cpu_percent_per_viewer"] = round(cpu["ours"] * 100 / VIEWERS, 3)
     results["recording_gaps"] = sum(one.kind == "gap" for one in recording.markers())
     results["recording_parts"] = len(list((recording.products / "parts").glob("lecture-*.mp4")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -203,12 +204,12 @@ async def watch(
         raise ProblemError(404, "unknown_view", f"There is no picture {view!r}.", "See /live.")
     await socket.accept()
     channel, viewer = live.join(one.folder, view)
-    code = OVER
+    code, sending = OVER, _Sending()
     try:
         ended = await until_one_ends(
-            _send_fragments(socket, viewer),
+            _send_fragments(socket, viewer, sending),
             until_left(socket),
-            _send_state(socket, room, live, one),
+            _send_state(socket, room, live, one, sending),
         )
         code = next((task.result() for task in ended if not task.exception()), TOO_SLOW)
     finally:
@@ -218,11 +219,23 @@ async def watch(
                 await socket.close(code)
 
 
-async def _send_fragments(socket: WebSocket, viewer: Viewer) -> int:
+@dataclass(slots=True)
+class _Sending:
+    """Since when a message has been on its way, by the loop's clock; None: none is.
+
+    A timer for each message would be the most that a viewer costs.
+    """
+
+    since: float | None = None
+
+
+async def _send_fragments(socket: WebSocket, viewer: Viewer, sending: _Sending) -> int:
+    loop = asyncio.get_running_loop()
     async for message in viewer:
+        sending.since = loop.time()
         try:
-            async with asyncio.timeout(SEND_S):
-                await _send(socket, message)
+            await _send(socket, message)
+            sending.since = None
         except (WebSocketDisconnect, RuntimeError):
             return 1000
     return OVER
@@ -234,15 +247,21 @@ async def _send(socket: WebSocket, message: Message) -> None:
     await socket.send_bytes(message.data)
 
 
-async def _send_state(socket: WebSocket, room: Classroom, live: LiveRoom, one: LiveClass) -> int:
+async def _send_state(
+    socket: WebSocket, room: Classroom, live: LiveRoom, one: LiveClass, sending: _Sending
+) -> int:
     told: tuple[str, int] | None = None
     checked = asyncio.get_running_loop().time()
     while True:
+        since = sending.since
+        if since is not None and asyncio.get_running_loop().time() - since > SEND_S:
+            return TOO_SLOW
         now = (state(room, one.id), live.viewers(one.folder))
         if now != told:
             told = now
             with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-                await socket.send_json({"kind": "state", "state": now[0], "viewers": now[1]})
+                async with asyncio.timeout(SEND_S):
+                    await socket.send_json({"kind": "state", "state": now[0], "viewers": now[1]})
         if now[0] == "ended":
             return OVER
         await asyncio.sleep(1.0)

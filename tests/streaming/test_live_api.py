@@ -13,8 +13,10 @@ import pytest
 import websockets
 
 from controller.state import AccessRole, SessionState
+from dashboard.api import live
 from recorder.recording import Life, Recording
 from streaming.access import Links, Visibility, read_visibility
+from streaming.hub import Message
 
 ALL = [None, *AccessRole]
 LETS_IN = {
@@ -157,6 +159,38 @@ async def test_who_is_shut_out_is_cut_off(on_air: Any, monkeypatch: pytest.Monke
                     await socket.recv()
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4403
+
+
+async def test_who_takes_nothing_is_let_go(on_air: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A viewer whose connection is full for too long; the one beside it stays."""
+    hall, recording, _ = on_air
+    hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
+    path = f"/api/v1/live/{recording.id}/watch/program"
+    async with websockets.connect(f"ws://{hall.address}{path}", max_size=None) as beside:
+        assert json.loads(await beside.recv())
+        monkeypatch.setattr(live, "SEND_S", 0.5)
+        reader, writer = await asyncio.open_connection(*hall.address.split(":"), limit=2048)
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {hall.address}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        assert b"101" in await asyncio.wait_for(reader.readline(), 30)
+        (channel,) = hall.live.hub._channels.values()
+        async with asyncio.timeout(40):
+            while hall.live.viewers(recording.folder) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            large = Message(bytes(1_000_000), None, True)
+            heard = 0
+            while hall.live.viewers(recording.folder) == 2:
+                channel._send(large)
+                while heard < 1_000_000:
+                    heard += len(await beside.recv())
+                heard -= 1_000_000
+                await asyncio.sleep(0.01)
+        assert hall.live.viewers(recording.folder) == 1
+        await beside.ping()
+        writer.close()
 
 
 async def test_hls_tells_caches_and_counts_viewers(on_air: Any, decoded: Any) -> None:
