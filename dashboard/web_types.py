@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from controller.analytics import Detail, DeviceFigures, Overview
 from controller.discovery import SearchView, TrialView
 from controller.journal import JournalEntry
 from controller.logbook import LogLine
@@ -26,12 +27,14 @@ from controller.state import (
     StepResult,
 )
 from dashboard.api.admin import Checked, Draft, NewDevice
-from dashboard.api.backup import Restored
+from dashboard.api.backup import Played, Restored
 from dashboard.api.calls import Call
 from dashboard.api.console import SheetView
 from dashboard.api.discovery import Look, ProfileView, Trial
+from dashboard.api.live import LinkView, LiveView
 from dashboard.api.login import Login, Me
 from dashboard.api.machine import HealthView
+from dashboard.api.pairing import CodeView, NewCodes, TabletView
 from dashboard.api.review import (
     Heat,
     NewNote,
@@ -50,11 +53,23 @@ from dashboard.presets import PresetPicture
 from dashboard.problems import Problem
 from dashboard.review import RecordingDetail
 from devices.model import CommandResult
+from devices.tablets.inquiries import Inquiry
 from devices.traffic import Traffic
+from streaming.push import PushStatus
 
 ANSWERS: list[type[BaseModel]] = [
     Checked,
+    CodeView,
+    Detail,
+    DeviceFigures,
     Draft,
+    Inquiry,
+    LinkView,
+    LiveView,
+    Overview,
+    Played,
+    PushStatus,
+    TabletView,
     CommandResult,
     HealthView,
     JournalEntry,
@@ -95,6 +110,7 @@ QUESTIONS: list[type[BaseModel]] = [
     Look,
     NewDevice,
     Trial,
+    NewCodes,
     NewNote,
     NoteText,
     Place,

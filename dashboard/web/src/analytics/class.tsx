@@ -2,7 +2,8 @@
 
 import { clock, day, playTime } from "../i18n";
 import { me } from "../room/store";
-import { names, number, type Count, type Detail, type Poll } from "./figures";
+import type { Count, Detail, PollFigures } from "../api/types";
+import { names, number } from "./figures";
 import { Bars, Columns, Csv } from "./plots";
 import { t } from "./texts";
 
@@ -75,7 +76,7 @@ export function Class({ detail }: { detail: Detail }) {
   );
 }
 
-function Polls({ polls, csv }: { polls: Poll[]; csv: string }) {
+function Polls({ polls, csv }: { polls: PollFigures[]; csv: string }) {
   return (
     <section class="card plot">
       <header class="plot-head">

@@ -1,63 +1,9 @@
-// What the API says in figures, as dashboard/api/analytics.py has it.
+// What the API says in figures.
 
 import { signal } from "@preact/signals";
 import { get, inWords } from "../api/client";
+import type { Detail, DeviceFigures, Overview } from "../api/types";
 import { language } from "../i18n";
-
-export interface Session {
-  id: string;
-  title: string;
-  course: string | null;
-  started: string;
-  minutes: number;
-  recording: string | null;
-  seats: number;
-  seat_minutes: number;
-  polls: number;
-  lost: number;
-  watched_minutes: number;
-}
-
-export interface Overview {
-  days: number;
-  sessions: Session[];
-  by_day: { day: string; sessions: number; minutes: number }[];
-}
-
-export interface Count {
-  at: number;
-  n: number;
-}
-
-export interface Poll {
-  id: string;
-  text: string;
-  kind: string;
-  choices: string[];
-  answered: number;
-  present: number;
-  counts: number[];
-  mean: number | null;
-  median: number | null;
-  right: number | null;
-}
-
-export interface Detail {
-  session: Session;
-  present: Count[];
-  lost: Count[];
-  polls: Poll[];
-  pages: { title: string; seconds: number; times: number }[];
-  watched: Count[];
-}
-
-export interface Device {
-  id: string;
-  name: string;
-  on_hours: number;
-  away_hours: number;
-  faults: number;
-}
 
 export const days = signal(30);
 export const course = signal("");
@@ -65,7 +11,7 @@ export const course = signal("");
 export const courses = signal<string[]>([]);
 export const overview = signal<Overview | null>(null);
 export const detail = signal<Detail | null>(null);
-export const devices = signal<Device[] | null>(null);
+export const devices = signal<DeviceFigures[] | null>(null);
 export const names = signal(false);
 /** Only the classes that the caller held are shown. */
 export const own = signal(false);
@@ -94,7 +40,7 @@ export async function look(withDevices: boolean): Promise<void> {
   const seen = (found?.sessions ?? []).flatMap((one) => (one.course === null ? [] : [one.course]));
   courses.value = [...new Set([...courses.value, ...seen])].sort();
   await learnRules();
-  if (withDevices) devices.value = await fetched<Device[]>(`/devices?days=${days.value}`);
+  if (withDevices) devices.value = await fetched<DeviceFigures[]>(`/devices?days=${days.value}`);
 }
 
 async function learnRules(): Promise<void> {

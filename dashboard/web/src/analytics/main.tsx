@@ -12,7 +12,8 @@ import { isTechnician, me, signedIn } from "../room/store";
 import { Button } from "../ui/button";
 import { Frame, Gate, showPage } from "../ui/frame";
 import { Class } from "./class";
-import { course, courses, days, detail, look, number, open, overview, own, problem, query, type Session } from "./figures";
+import type { SessionFigures } from "../api/types";
+import { course, courses, days, detail, look, number, open, overview, own, problem, query } from "./figures";
 import { Devices } from "./devices";
 import { Columns, Csv } from "./plots";
 import { t } from "./texts";
@@ -62,7 +63,7 @@ function All({ keeps }: { keeps: boolean }) {
   const zone = me.value?.timezone ?? "UTC";
   if (found === null) return <p aria-busy={problem.value === ""} />;
   const held = found.sessions;
-  const sum = (of: (one: Session) => number) =>
+  const sum = (of: (one: SessionFigures) => number) =>
     held.reduce((total, one) => total + of(one), 0);
   const tiles: [string, string][] = [
     [t("sessions"), number(found.sessions.length)],

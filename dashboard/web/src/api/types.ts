@@ -38,6 +38,15 @@ export interface Checked {
   faults: Fault[];
 }
 
+export interface CodeView {
+  code: string;
+  url: string;
+  qr: string;
+  names: string[];
+  role: string;
+  expires: number;
+}
+
 export interface CommandInfo {
   name: string;
   capability: string;
@@ -69,6 +78,17 @@ export interface Correction {
   publish?: boolean | null;
 }
 
+export interface Count {
+  at: number;
+  n: number;
+}
+
+export interface DayFigures {
+  day: string;
+  sessions: number;
+  minutes: number;
+}
+
 export interface DeliveryView {
   id: string;
   recording: string;
@@ -83,6 +103,23 @@ export interface DeliveryView {
   remedy: string;
   next_try: string | null;
   receipt: Record<string, unknown> | null;
+}
+
+export interface Detail {
+  session: SessionFigures;
+  present: Count[];
+  lost: Count[];
+  polls: PollFigures[];
+  pages: PageFigures[];
+  watched: Count[];
+}
+
+export interface DeviceFigures {
+  id: string;
+  name: string;
+  on_hours: number;
+  away_hours: number;
+  faults: number;
 }
 
 export interface DeviceState {
@@ -203,6 +240,15 @@ export interface Hold {
   why?: string;
 }
 
+export interface Inquiry {
+  id: string;
+  name: string;
+  text: string;
+  at: number;
+  remote: boolean;
+  state: "waiting" | "shown" | "done";
+}
+
 export interface JournalEntry {
   seq: number;
   at: string;
@@ -215,6 +261,33 @@ export interface JournalEntry {
 }
 
 export type Kind = "lecture" | "small" | "track" | "framed" | "audio" | "captions" | "transcript" | "chapters" | "slides" | "slide" | "poster" | "preview" | "metadata" | "offline" | "link" | "draft" | "study";
+
+export interface LinkView {
+  path: string;
+  qr: string;
+}
+
+export interface LiveSource {
+  id: string;
+  role: string;
+}
+
+export interface LiveView {
+  state: "off" | "live" | "paused" | "ended";
+  room: string;
+  recording: string | null;
+  title: string | null;
+  visibility: Visibility | null;
+  views: LiveSource[];
+  viewers: number;
+  socket: string | null;
+  hls: string | null;
+  whep: string | null;
+  slides: string | null;
+  captions: string[];
+  asks: boolean;
+  question: ShownQuestion | null;
+}
 
 export interface LogLine {
   seq: number;
@@ -246,6 +319,13 @@ export interface Me {
   help_phone: string;
   sign: Sign;
   pages: string;
+}
+
+export interface NewCodes {
+  names: string[];
+  role?: "student" | "board" | "lecturer";
+  each?: boolean;
+  minutes?: number;
 }
 
 export interface NewDevice {
@@ -281,8 +361,37 @@ export interface OldText {
   bytes: number;
 }
 
+export interface Overview {
+  days: number;
+  sessions: SessionFigures[];
+  by_day: DayFigures[];
+}
+
+export interface PageFigures {
+  title: string;
+  seconds: number;
+  times: number;
+}
+
 export interface Place {
   at_s: number;
+}
+
+export interface Played {
+  devices: string[];
+}
+
+export interface PollFigures {
+  id: string;
+  text: string;
+  kind: string;
+  choices: string[];
+  answered: number;
+  present: number;
+  counts: number[];
+  mean: number | null;
+  median: number | null;
+  right: number | null;
 }
 
 export type Power = "unknown" | "off" | "warming" | "on" | "cooling";
@@ -324,6 +433,16 @@ export interface ProfileView {
   vendor: string;
   kind: string;
   models: string[];
+}
+
+export interface PushStatus {
+  id: string;
+  state: "off" | "connecting" | "live" | "retrying";
+  detail: string;
+  since: string;
+  attempts: number;
+  sent_bytes: number;
+  next_try: string | null;
 }
 
 export interface RecordingDetail {
@@ -466,6 +585,20 @@ export interface SearchView {
   problem: string;
 }
 
+export interface SessionFigures {
+  id: string;
+  title: string;
+  course: string | null;
+  started: string;
+  minutes: number;
+  recording: string | null;
+  seats: number;
+  seat_minutes: number;
+  polls: number;
+  lost: number;
+  watched_minutes: number;
+}
+
 export type SessionState = "planned" | "preparing" | "live" | "paused" | "ending" | "ended";
 
 export interface SessionView {
@@ -501,6 +634,13 @@ export interface SheetView {
   panel: Address;
   join: Address;
   console: string;
+}
+
+export interface ShownQuestion {
+  id: string;
+  name: string;
+  text: string;
+  remote: boolean;
 }
 
 export interface Sign {
@@ -567,6 +707,20 @@ export interface StepResult {
   state: "waiting" | "running" | "confirmed" | "queued" | "failed";
   detail: string;
   remedy: string;
+}
+
+export interface TabletView {
+  id: string;
+  seat: string;
+  name: string;
+  role: "student" | "board" | "lecturer";
+  session: string | null;
+  created: number;
+  revoked: boolean;
+  version: string;
+  battery: number | null;
+  last_contact: number | null;
+  connected: boolean;
 }
 
 export interface TimetableView {

@@ -2,13 +2,8 @@
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import type { Me, Sign } from "../api/types";
 import { clock, t, type Key } from "../tablet/texts";
-
-interface Sign {
-  state: string;
-  elapsed_s: number;
-  recording_state: string;
-}
 
 const EVERY_MS = 2000;
 const sign = signal<(Sign & { at: number }) | null>(null);
@@ -16,7 +11,7 @@ const beat = signal(0);
 
 async function look(): Promise<void> {
   try {
-    const told = (await (await fetch("/api/v1/me")).json()) as { sign: Sign };
+    const told = (await (await fetch("/api/v1/me")).json()) as Me;
     sign.value = { ...told.sign, at: performance.now() };
   } catch {
     sign.value = null;

@@ -4,6 +4,7 @@
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get, post } from "../api/client";
+import type { Inquiry, LinkView, LiveView, PushStatus } from "../api/types";
 import { t, type Key } from "../i18n";
 import { ask, link as room } from "../room/store";
 import { follow, shared } from "../share/state";
@@ -14,41 +15,16 @@ import { Qr } from "../ui/qr";
 const VISIBILITIES = ["nobody", "course", "campus", "public"] as const;
 const ASK_MS = 3000;
 
-interface OnAir {
-  recording: string | null;
-  visibility: (typeof VISIBILITIES)[number] | null;
-  viewers: number;
-  hls: string | null;
-}
-
-interface Push {
-  id: string;
-  state: "off" | "connecting" | "live" | "retrying";
-  detail: string;
-}
-
-interface Question {
-  id: string;
-  name: string;
-  text: string;
-  state: "waiting" | "shown" | "done";
-}
-
-interface LinkView {
-  path: string;
-  qr: string;
-}
-
-const air = signal<OnAir | null>(null);
-const pushes = signal<Push[]>([]);
-const questions = signal<Question[]>([]);
+const air = signal<LiveView | null>(null);
+const pushes = signal<PushStatus[]>([]);
+const questions = signal<Inquiry[]>([]);
 
 async function look(): Promise<void> {
   try {
     const [told, sent, asked] = await Promise.all([
-      get<OnAir>("/live"),
-      get<Push[]>("/live/pushes"),
-      get<Question[]>("/live/questions"),
+      get<LiveView>("/live"),
+      get<PushStatus[]>("/live/pushes"),
+      get<Inquiry[]>("/live/questions"),
     ]);
     air.value = told;
     pushes.value = sent;
@@ -58,7 +34,7 @@ async function look(): Promise<void> {
   }
 }
 
-function Watching({ told }: { told: OnAir }) {
+function Watching({ told }: { told: LiveView }) {
   const link = useSignal<LinkView | null>(null);
   const chosen = told.visibility ?? "nobody";
   return (
@@ -115,7 +91,7 @@ function LinkShown(props: { found: LinkView; who: string; close: () => void }) {
   );
 }
 
-function Pushed({ push }: { push: Push }) {
+function Pushed({ push }: { push: PushStatus }) {
   const on = push.state !== "off";
   const mark = { off: "off", connecting: "busy", live: "good", retrying: "bad" }[push.state];
   const name = push.id;
@@ -138,8 +114,8 @@ function Pushed({ push }: { push: Push }) {
   );
 }
 
-function Asked({ question }: { question: Question }) {
-  const settle = async (state: Question["state"]) => {
+function Asked({ question }: { question: Inquiry }) {
+  const settle = async (state: Inquiry["state"]) => {
     await ask(`/live/questions/${question.id}`, { state });
     await look();
   };

@@ -7,6 +7,7 @@ import "./live.css";
 import { effect, signal, useSignal } from "@preact/signals";
 import { render } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import type { LiveView } from "../api/types";
 import { captioned, captionsOn, NewestCaption } from "./captions";
 import type { HlsPlayer } from "./hls";
 import { playHls } from "./hls";
@@ -16,22 +17,6 @@ import { LivePlayer } from "./player";
 import type { Key } from "./texts";
 import { speakFirst, t } from "./texts";
 import { WhepPlayer } from "./whep";
-
-interface LiveView {
-  state: "off" | "live" | "paused" | "ended";
-  room: string;
-  recording: string | null;
-  title: string | null;
-  views: { id: string; role: string }[];
-  viewers: number;
-  socket: string | null;
-  hls: string | null;
-  whep: string | null;
-  slides: string | null;
-  captions: string[];
-  asks: boolean;
-  question: { id: string; name: string; text: string } | null;
-}
 
 type Way = "now" | "rtc" | "hls" | "thin";
 

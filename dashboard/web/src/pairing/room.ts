@@ -2,36 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { ApiError, get, inWords, patch, post, remove } from "../api/client";
+import type { CodeView, NewCodes, TabletView } from "../api/types";
 
-export interface Tablet {
-  id: string;
-  seat: string;
-  name: string;
-  role: "student" | "board" | "lecturer";
-  session: string | null;
-  created: number;
-  revoked: boolean;
-  version: string;
-  battery: number | null;
-  last_contact: number | null;
-  connected: boolean;
-}
-
-export interface Code {
-  code: string;
-  url: string;
-  qr: string;
-  names: string[];
-  role: Tablet["role"];
-  expires: number;
-}
-
-export interface Wanted {
-  names: string[];
-  role: Tablet["role"];
-  each: boolean;
-  minutes: number;
-}
+export type Tablet = TabletView;
+export type Code = CodeView;
+export type Wanted = NewCodes;
 
 const EVERY_MS = 3000;
 
