@@ -118,5 +118,5 @@ async def test_we_see_what_avahi_publishes() -> None:
         publish.kill()
         await publish.wait()
     plus = found["shellyplus1-avahi"]
-    assert (plus.transport, plus.profile) == ("tcp://127.0.0.1:8081", "shelly/gen2")
+    assert (plus.transport, plus.profile) == ("http://127.0.0.1:8081", "shelly/gen2-http")
     assert (plus.vendor, plus.model, plus.firmware) == ("Shelly", "Plus1", "1.4.4")
