@@ -1,7 +1,7 @@
 // Calls of the room's API. A failed call is an ApiError with one sentence and what to do.
 
 import type { Problem } from "./types";
-import { t } from "../i18n";
+import { language, said, t } from "../i18n";
 
 export class ApiError extends Error {
   constructor(
@@ -51,11 +51,13 @@ export async function call(method: string, path: string, body?: unknown): Promis
   } catch {
     // A proxy's own error page: the status is all there is to say.
   }
+  // The room speaks English; what it says often is said in the reader's language.
+  const known = language.value === "en" ? "" : said(`problem.code.${problem.code}`, "");
   throw new ApiError(
     answer.status,
     problem.code ?? "http",
-    problem.detail ?? t("problem.http", { n: answer.status }),
-    problem.remedy ?? t("problem.offline.remedy"),
+    known || (problem.detail ?? t("problem.http", { n: answer.status })),
+    known ? "" : (problem.remedy ?? t("problem.offline.remedy")),
     wait,
   );
 }
