@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
+import os
 import re
 import shutil
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 from pydantic import ValidationError
 
 from streaming import push as push_module
+from streaming import push_child
 from streaming.push import Pushes, PushSpec, PushStatus
 
 SECRET = "correct-horse-12"
@@ -27,6 +31,15 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
     with socket.socket(socket.AF_INET, kind) as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def recorded(file: Path) -> int:
+    """How many pictures a file holds so far."""
+    try:
+        with av.open(str(file)) as container:
+            return sum(1 for packet in container.demux(video=0) if packet.size)
+    except (OSError, av.error.FFmpegError, IndexError):
+        return 0
 
 
 class Server:
@@ -50,11 +63,7 @@ class Server:
             await self.process.wait()
 
     def pictures(self) -> int:
-        try:
-            with av.open(str(self.out)) as container:
-                return sum(1 for packet in container.demux(video=0) if packet.size)
-        except (OSError, av.error.FFmpegError, IndexError):
-            return 0
+        return recorded(self.out)
 
 
 @pytest.fixture
@@ -137,6 +146,93 @@ async def test_rtmp_arrives_and_comes_back_after_the_server_dies(
         await pushes.stop()
         await server.stop()
     assert {status.state for status in pushes.statuses()} == {"off"}
+
+
+class Nginx:
+    """nginx with its RTMP module, as sites run it: it records what is published to it."""
+
+    MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+    COMMAND = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+    def __init__(self, folder: Path, key: str) -> None:
+        folder.mkdir()
+        self.folder, self.port = folder, free_port()
+        self.process: asyncio.subprocess.Process | None = None
+        (folder / "nginx.conf").write_text(
+            f"load_module {self.MODULE}; user {getpass.getuser()}; daemon off;"
+            f"worker_processes 1; pid {folder}/pid; error_log {folder}/errors;"
+            "events { worker_connections 64; }"
+            f"rtmp {{ server {{ listen 127.0.0.1:{self.port}; application {key} {{"
+            f"live on; record all; record_path {folder}; }} }} }}"
+        )
+
+    async def start(self) -> None:
+        assert self.COMMAND
+        self.process = await asyncio.create_subprocess_exec(
+            *(self.COMMAND, "-e", str(self.folder / "errors")),
+            *("-c", str(self.folder / "nginx.conf")),
+        )
+
+    async def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            await self.process.wait()
+
+    def pictures(self) -> int:
+        for file in self.folder.glob("*.flv"):
+            return recorded(file)
+        return 0
+
+
+async def in_tls(port: int) -> asyncio.Server:
+    """A server that takes TLS off and passes the rest to `port`."""
+    certificate = push_child._certificate()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate["cert_file"], certificate["key_file"])
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            there = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(pass_on(reader, there[1]), pass_on(there[0], writer))
+
+    return await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context)
+
+
+@pytest.mark.skipif(
+    Nginx.COMMAND is None or not Nginx.MODULE.exists(),
+    reason="nginx with RTMP is not installed: apt-get install nginx-light libnginx-mod-rtmp",
+)
+async def test_rtmp_and_rtmps_reach_nginx(growing: Path, tmp_path: Path) -> None:
+    """Two servers at once, one of them behind TLS; the media arrive whole at both."""
+    plain, secure = Nginx(tmp_path / "plain", "live"), Nginx(tmp_path / "secure", "live")
+    await plain.start()
+    await secure.start()
+    relay = await in_tls(secure.port)
+    tls = relay.sockets[0].getsockname()[1]
+    pushes = _pushes(
+        PushSpec(id="plain", url=f"rtmp://127.0.0.1:{plain.port}/live/one"),
+        PushSpec(id="secure", url=f"rtmps://127.0.0.1:{tls}/live/{{secret}}", secret="env:X"),
+    )
+    pushes.start(growing)
+    try:
+        await until(lambda: plain.pictures() > 20 and secure.pictures() > 20)
+        assert {status.state for status in pushes.statuses()} == {"live"}
+        assert not any(SECRET in line for line in lines_of_commands())
+        (file,) = secure.folder.glob("*.flv")
+        with av.open(str(file)) as container:
+            assert {stream.codec_context.name for stream in container.streams} == {"h264", "aac"}
+    finally:
+        await pushes.stop()
+        relay.close()
+        await plain.stop()
+        await secure.stop()
 
 
 @needs_ffmpeg
