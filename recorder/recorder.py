@@ -32,6 +32,7 @@ from recorder.server import ControlServer
 from recorder.sources import Source
 from recorder.sources.fed import Child, FedSource
 from recorder.sources.open import SourceError, parse
+from recorder.sources.standby import Standby
 from recorder.sources.stream import StreamSource
 from recorder.substream import SubstreamSink
 from recorder.track import Track
@@ -83,6 +84,7 @@ class Recorder:
             run_dir, recording.id, recording.folder, Commands(self).handle, self._facts.standing
         )
         self._fast = self._all_fast()
+        self._standby = Standby(spec.url for spec in manifest.sources)
         self.renders = program  # a lecture is wanted, live or afterwards
         self.crew = Crew(self, program=program and not self._fast)
         self._dirty = asyncio.Event()
@@ -186,14 +188,15 @@ class Recorder:
             except SourceError as error:
                 track.changed("failed", str(error))
                 continue
+            given = (spec, address, self.clock, track)
             if address.child is not None:
                 first = self._early.pop(spec.id, None)
-                self.sources[spec.id] = FedSource(spec, address, self.clock, track, first)
+                self.sources[spec.id] = FedSource(*given, first, self._standby)
                 continue
             resume = 0.0
             if track.found_end is not None and track.found_start is not None:
                 resume = track.found_end if self._fast else self.now() - track.found_start
-            self.sources[spec.id] = StreamSource(spec, address, self.clock, track, resume)
+            self.sources[spec.id] = StreamSource(*given, resume)
             if sub := spec.sub or address.sub:
                 with contextlib.suppress(SourceError):
                     sink = SubstreamSink(spec.id, self.feeds)
@@ -209,12 +212,13 @@ class Recorder:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first_frame.wait(), 0.7)
         self.crew.start()
+        await asyncio.sleep(3.0)  # what it loads can wait
+        await asyncio.to_thread(self._standby.start)
 
     async def _ticks(self) -> None:
         live = self.manifest.program.live
         tick, lag = (LIVE_TICK, LIVE_LAG) if live else (TICK, LAG)
-        if not self.renders:
-            tick = TRACKS_TICK
+        tick = tick if self.renders else TRACKS_TICK
         while True:
             await asyncio.sleep(tick)
             self.feeds.tick(round((self.now() - (0.0 if self._fast else lag)) * US))
@@ -371,6 +375,7 @@ class Recorder:
                 self._exit.set_result(1 if outcome.error else 0)
 
     def stop_sources(self) -> None:
+        self._standby.stop()
         for source in (*self.sources.values(), *self._substreams):
             source.stop()
         for process in self._early.values():

@@ -19,10 +19,12 @@ if TYPE_CHECKING:  # the children start before anything that is slow to load
     from recorder.clock import ClassClock
     from recorder.manifest import SourceSpec
     from recorder.sources import Sink
+    from recorder.sources.standby import Standby
 
 log = logging.getLogger(__name__)
 
 FIRST_FEED, NEXT_FEED = 20.0, 5.0
+FIRST_WAIT = 0.1  # a process that died is no camera that must start again
 
 
 class Child(Protocol):
@@ -62,13 +64,15 @@ class FedSource(threading.Thread):
         clock: ClassClock,
         sink: Sink,
         first: Child | None = None,
+        standby: Standby | None = None,
     ) -> None:
-        """`first` is a child that was started ahead of time."""
+        """`first` is a child that was started ahead of time; `standby` becomes the next one."""
         super().__init__(name=f"source-{spec.id}", daemon=True)
         self.ended = False
         self._spec, self._address = spec, address
         self._clock, self._sink = clock, sink
         self._child = first
+        self._standby = standby
         self._offset = round(spec.offset_ms * 1000)
         self._wake = threading.Event()
         self._stopping = False
@@ -100,14 +104,14 @@ class FedSource(threading.Thread):
     def run(self) -> None:
         from recorder.sources.stream import SETTLED, Backoff
 
-        backoff = Backoff()
+        backoff = Backoff(FIRST_WAIT)
         ran = False
         while not self._stopping:
             self._sink.changed("opening")
             self._heard, self._patience = time.monotonic(), FIRST_FEED
             began = time.monotonic()
             try:
-                child = self._child or spawn(self._address, self._spec.id, self._spec.role)
+                child = self._child or self._next()
                 self._child = child
                 ran |= self._read(child)
                 code = child.wait()
@@ -128,6 +132,11 @@ class FedSource(threading.Thread):
             if plugged.wait(self._wake, backoff.wait(), self._address.url):
                 backoff.reset()
             self._wake.clear()
+
+    def _next(self) -> Child:
+        told = (self._address, self._spec.id, self._spec.role)
+        taken = self._standby.take(*told) if self._standby is not None else None
+        return taken or spawn(*told)
 
     def _reap(self) -> None:
         child, self._child = self._child, None
