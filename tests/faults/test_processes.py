@@ -14,6 +14,7 @@ import pytest
 from recorder.control import RecorderError, kill_and_confirm, launch, running
 from recorder.recording import Life
 from recorder.salvage import verify
+from recorder.spare import Spare
 
 SOURCES = (
     "presenter=test:presenter?size=320x180&fps=25",
@@ -70,19 +71,25 @@ async def test_the_recorder(
     repeat: int,
     number: signal.Signals,
 ) -> None:
+    """Its successor is one that waited, as the daemon keeps it."""
     made = hold_class(*SOURCES)
     struck = strikes(made, *TRACKS)
+    spare = Spare(made.run_dir, ["test"])
     await made.start()
     await made.running(*TRACKS)
     for _ in range(repeat):
+        await spare.start()
+        await made.until(lambda: spare.ready, "the spare recorder")
         await struck.settled()
         await moment()
         struck.now(f"recorder {number.name}")
         os.kill(made.pids[-1], number)
         await kill_and_confirm(made.pids[-1])
         await made.ended()
-        await made.start()
+        waited = spare.pid
+        assert await made.start(spare=spare) == waited
         await struck.over()
+    await spare.stop()
     await finish_whole(made)
     struck.judge()
     assert [m.kind for m in made.recording.markers()].count("restart") == repeat

@@ -26,6 +26,7 @@ from recorder.control import (
     launch,
 )
 from recorder.recording import ProgramSpec, Recording, SourceSpec
+from recorder.spare import Spare
 
 PATIENCE = 30.0
 CAMERA = Path(__file__).with_name("rtsp_camera.py")
@@ -146,8 +147,14 @@ class Class:
     def log(self) -> str:
         return (self.folder / "recorder.log").read_text()
 
-    async def start(self, *, program: bool = False, env: dict[str, str] | None = None) -> int:
-        pid = await launch(self.folder, self.run_dir, program=program, env=env)
+    async def start(
+        self,
+        *,
+        program: bool = False,
+        env: dict[str, str] | None = None,
+        spare: Spare | None = None,
+    ) -> int:
+        pid = await launch(self.folder, self.run_dir, program=program, env=env, spare=spare)
         self.pids.append(pid)
         await self.connect()
         return pid
