@@ -52,7 +52,8 @@ def load(modules: Sequence[str]) -> None:
     """Imports what a recorder and its children need, without starting a thread: it will fork."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in (*LOADED, *modules):
-        importlib.import_module(name)
+        if prepare := getattr(importlib.import_module(name), "prepare", None):
+            prepare()
     del os.environ["OPENBLAS_NUM_THREADS"]
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)

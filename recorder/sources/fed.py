@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the children start before anything that is slow to load
 
 log = logging.getLogger(__name__)
 
-FIRST_FEED, NEXT_FEED = 20.0, 5.0
+FIRST_FEED, NEXT_FEED = 20.0, 3.0  # a child sends once a second at least
 FIRST_WAIT = 0.1  # a process that died is no camera that must start again
 
 

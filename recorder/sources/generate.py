@@ -113,6 +113,11 @@ class SoundStream:
         return packets
 
 
+def prepare() -> None:
+    """Does what takes time, in a process that waits."""
+    speech()
+
+
 def clip(
     url: str, source: str, role: str, index: int, begin: int, end: int
 ) -> tuple[feed.StreamInfo, list[feed.FeedPacket]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -195,6 +196,7 @@ class Static(Slides):
         return 0
 
 
+@functools.cache
 def speech(seconds: int = 8) -> NDArray[np.float32]:
     """Eight seconds of mono sound with the rhythm of speech, the beep on every second second.
 

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 from recorder.sources.open import Address, child_module
 
-AGAIN_AFTER = 2.0  # the one that was taken wants the CPU for itself at first
+AGAIN_AFTER = 1.0  # the one that was taken wants the CPU for itself at first
 _PR_SET_NAME = 15
 
 
@@ -98,7 +98,8 @@ def _order() -> dict[str, object] | None:
 def main() -> int:
     """Entry of the child."""
     for name in sys.argv[1:]:
-        importlib.import_module(name)
+        if prepare := getattr(importlib.import_module(name), "prepare", None):
+            prepare()
     order = _order()
     if order is None:
         return 0
