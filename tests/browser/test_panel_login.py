@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from browsing import PIN, Open, Served, Watched
 from panel_states import start_class
@@ -68,3 +69,12 @@ async def test_a_student_finds_recordings_and_no_buttons(served: Served, open_pa
 async def test_the_panel_locks_when_asked(panel: Watched) -> None:
     await panel.page.get_by_label("Lock the panel").click()
     await expect(panel.page.locator(".pin-pad")).to_be_visible()
+
+
+async def test_a_free_panel_locks_itself(panel: Watched) -> None:
+    """Ten minutes untouched; the hands of the page's clock are put forward, its timers run on."""
+    page = panel.page
+    later = datetime.now(UTC) + timedelta(minutes=11)
+    await page.clock.set_fixed_time(later)
+    await expect(page.locator(".pin-pad")).to_be_visible()
+    await expect(page.locator(".start")).to_have_count(0)
