@@ -73,7 +73,7 @@ $(STAMPS)/run: requirements/run.txt requirements/build.txt pyproject.toml | $(BI
 	@touch $@
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
-	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r requirements/dev.txt
 	@touch $@
 
 $(STAMPS)/web: $(STAMPS)/run $(shell find dashboard/web -path '*/node_modules' -prune -o -path '*/dist' -prune -o -type f -print 2>/dev/null) build_web.py
