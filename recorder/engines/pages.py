@@ -23,6 +23,7 @@ _INK = 24  # spread around a cell: something is written or drawn there
 _STIR = 0.003  # share of the cells: more than a pointer moves
 _KEY = 0.02  # share of the cells that makes a key frame worth while
 _LOST = 0.2  # share of a page's ink that has gone: it is another page
+_GOES = 0.15  # less in the first picture of a series, which is where the key frame belongs
 _GROUND, _GROUND_CHANGE = 0.4, 40  # share of the picture whose plain ground has another colour
 _BLOCKED = 0.35  # less of the picture than this at rest says nothing
 _SAME_SHAPE = 0.9  # correlation: dimmed, lit differently, but the same
@@ -130,14 +131,13 @@ class PageTurns:
         return False
 
     def _goes(self, cells: Plane, alive: Mask) -> bool:
-        """Whether some of the page is gone. A build adds to it: its key frame would cost it again.
-
-        Also where the ground has another colour: what is written on it is drawn anew.
-        """
+        """Whether the page begins to go. A build adds to it: its key frame would cost it again."""
         assert self._page is not None
-        changed = np.asarray(cv2.absdiff(self._page, cells) > _CHANGE, np.bool_) & ~alive
-        lost = _replaced(self._page, cells, changed & _ink(self._page))
-        return lost >= _STIR * _SIZE or compare(self._page, cells, ~alive)[0]
+        ink = _ink(self._page) & ~alive
+        changed = np.asarray(cv2.absdiff(self._page, cells) > _CHANGE, np.bool_)
+        lost = _replaced(self._page, cells, changed & ink)
+        goes = lost >= max(_GOES * np.count_nonzero(ink), _STIR * _SIZE)
+        return bool(goes or compare(self._page, cells, ~alive)[0])
 
     def _creeps(self, t: int, cells: Plane, step: Mask, alive: Mask) -> bool:
         """Whether much has changed since half a second ago that never changed at once."""
