@@ -101,10 +101,15 @@ def _page(request: Request, path: Path, frames: FirstFrames, policy: str) -> Res
         frame = frames.of(path)
     except OSError:
         return PlainTextResponse(NOT_BUILT, status_code=503)
-    headers = {"Cache-Control": ASK_AGAIN, "Vary": "Accept-Encoding", "ETag": frame.etag}
+    headers = {
+        "Cache-Control": ASK_AGAIN,
+        "Vary": "Accept-Encoding",
+        "ETag": frame.etag,
+        # Also beside a 304: what the browser kept takes its headers (RFC 9111, section 3.2).
+        "Content-Security-Policy": frame.policy(policy),
+    }
     if request.headers.get("if-none-match") == frame.etag:
         return Response(status_code=304, headers=headers)
-    headers["Content-Security-Policy"] = frame.policy(policy)
     packed = "gzip" in request.headers.get("accept-encoding", "")
     if packed:
         headers["Content-Encoding"] = "gzip"

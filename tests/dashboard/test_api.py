@@ -272,6 +272,9 @@ async def test_a_page_brings_its_first_frame_and_allows_nothing_else(
         page = await client.get("/")
         packed = await client.get("/", headers={"Accept-Encoding": "identity"})
         other = await client.get("/board")
+        kept = await client.get("/", headers={"If-None-Match": page.headers["etag"]})
+    assert kept.status_code == 304, "what the browser kept takes the headers of this answer"
+    assert kept.headers["content-security-policy"] == page.headers["content-security-policy"]
     assert '<html lang="ar" dir="rtl">' in page.text and "<bdi>Hall &lt;2&gt;</bdi>" in page.text
     assert "<style>b{color:red}</style>" in page.text == packed.text
     policies = [one for name, one in page.headers.multi_items() if name.endswith("-policy")]
