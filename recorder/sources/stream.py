@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import struct
 import threading
@@ -56,6 +57,8 @@ class _Track:
     in_band: bool
     sets: set[bytes]
     adts: bool = False
+    held: float = 0.0
+    last: float = math.inf
 
 
 def _media(stream: Stream) -> MediaStream:
@@ -270,7 +273,7 @@ class StreamSource(threading.Thread):
         opened = before = now()
         burst: list[tuple[av.Packet[Any], _Track, float, float]] = []
         for packet, track, stamp in self._packets(container, tracks):
-            arrival = self._arrival(packet, track, now())
+            arrival = self._arrival(packet, track, now() - self._held_back(track, stamp))
             if (
                 track.in_band
                 and not track.adts
@@ -299,6 +302,18 @@ class StreamSource(threading.Thread):
             for waiting, of, at, arrived in burst:
                 self._emit(waiting, of, at, self._mapping.offset(at, arrived))
             burst.clear()
+
+    def _held_back(self, track: _Track, stamp: float) -> float:
+        """For how long (seconds) FFmpeg had the packet: over RTSP it gives a picture only when the
+        next one begins, which makes a camera later than a microphone by a picture."""
+        if self._address.scheme not in ("rtsp", "rtsps") or track.media.codec not in _PARSED:
+            return 0.0
+        step, track.last = stamp - track.last, stamp
+        if 0 < step < _LONGEST_PICTURE and (not track.held or track.held / 2 < step < track.held):
+            track.held = step  # the shortest: where one is missing the step is longer, the wait not
+        elif not track.held and track.media.fps >= 1 / _LONGEST_PICTURE:
+            track.held = 1 / track.media.fps
+        return track.held
 
     def _arrival(self, packet: av.Packet[Any], track: _Track, arrival: float) -> float:
         """When the packet came; or was captured, where its sender tells that and is trusted."""
@@ -373,3 +388,4 @@ class StreamSource(threading.Thread):
 
 
 _COVER = 0x0400
+_PARSED, _LONGEST_PICTURE = frozenset({"h264", "hevc"}), 0.2

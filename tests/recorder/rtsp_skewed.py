@@ -17,7 +17,8 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 VIDEO = "d.video_0 ! queue ! h264parse ! rtph264pay name=pay{pay} pt=96 config-interval=1"
-SOUND = "d.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay{pay} pt=97"
+# A packet for each piece of sound: with several in one the later ones would come before their time.
+SOUND = "d.audio_0 ! queue ! aacparse ! rtpmp4gpay name=pay{pay} pt=97 max-ptime=20000000"
 DENOMINATOR = 1_000_000
 
 
