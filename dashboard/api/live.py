@@ -19,6 +19,7 @@ from dashboard.auth import authenticator
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
 from dashboard.sockets import until_left, until_one_ends
+from dashboard.visibility import show_to
 from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, lesson_of, state, watched
 from recorder.recording import RecordingError
 from streaming.access import Visibility
@@ -146,10 +147,15 @@ async def live_now(
 
 
 @router.post("/visibility")
-async def visibility(room: Room, live: Live, _: Instructor, change: VisibilityChange) -> LiveView:
-    """Who may watch the class that is on; those who may no longer are cut off in seconds."""
+async def visibility(
+    room: Room, live: Live, caller: Instructor, change: VisibilityChange
+) -> LiveView:
+    """Who may watch the class that is on; those who may no longer are cut off in seconds.
+
+    What is published of it follows, as after class.
+    """
     recording, folder = await _now(room)
-    await asyncio.to_thread(live.set_visibility, folder, change.visibility)
+    await show_to(room, live, caller.actor, recording, change.visibility)
     view = room.view()
     return LiveView(
         state=state(room, recording),

@@ -102,6 +102,7 @@ async def test_visibility_is_kept_and_damage_shuts(on_air: Any) -> None:
     async with client(hall, AccessRole.INSTRUCTOR) as lecturer:
         answer = await lecturer.post("/live/visibility", json={"visibility": "public"})
         assert answer.json()["visibility"] == "public"
+        assert (await hall.room.rights.show(recording.id)).visibility == "public"
     assert read_visibility(recording.folder, Visibility.NOBODY) is Visibility.PUBLIC
     (recording.folder / "access.json").write_text("{torn")
     assert read_visibility(recording.folder, Visibility.PUBLIC) is Visibility.NOBODY
