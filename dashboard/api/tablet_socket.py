@@ -18,6 +18,7 @@ from controller.state import AccessRole
 from dashboard.auth import COOKIE as SIGN_IN
 from dashboard.auth import anyone, authenticator
 from dashboard.problems import ProblemError
+from dashboard.sockets import until_not_allowed
 from dashboard.tablets import COOKIE, Room
 from devices.tablets.clock import room_ms
 from devices.tablets.member import Member, text_of
@@ -97,7 +98,8 @@ async def tablets_socket(
     try:
         async with asyncio.timeout(HELLO_S):
             first = await socket.receive_text()
-        tablet = who(socket, tablets.pairing, _hello(first).credential, role)
+        credential = _hello(first).credential
+        tablet = who(socket, tablets.pairing, credential, role)
     except MessageError as error:
         await _refuse(socket, "bad_message", str(error))
         return
@@ -112,14 +114,24 @@ async def tablets_socket(
     tablets.join(member)
     talking = asyncio.create_task(member.pump(socket))
     listening = asyncio.create_task(_listen(socket, tablets, member, first))
+
+    async def allowed() -> bool:
+        with contextlib.suppress(PairingError):
+            return who(socket, tablets.pairing, credential, role).id == tablet.id
+        member.close("not_paired", "You are signed out.")
+        return False
+
+    jobs: set[asyncio.Task[Any]] = {talking, listening}
+    if role == "lecturer":  # a board shows what everybody in the room sees
+        jobs.add(asyncio.create_task(until_not_allowed(allowed)))
     try:
-        await asyncio.wait({talking, listening}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         if member.ending and not talking.done():
             await asyncio.wait({talking}, timeout=1.0)
     finally:
-        for task in (talking, listening):
+        for task in jobs:
             task.cancel()
-        await asyncio.gather(talking, listening, return_exceptions=True)
+        await asyncio.gather(*jobs, return_exceptions=True)
         await tablets.leave(member)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(1.0):

@@ -13,6 +13,8 @@ import httpx
 import pytest
 import websockets
 
+from dashboard import sockets
+
 NUMBER = {"kind": "number", "text": "?"}
 
 
@@ -166,6 +168,27 @@ async def test_cut_off_at_random_no_answer_is_lost_or_doubled(
 
 def _saved(tablet: Any) -> set[str]:
     return {m["question"] for m in tablet.heard if m["type"] == "saved"}
+
+
+async def test_a_lecturer_who_signs_out_leads_no_longer(
+    web: str, people: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "TICK_S", 0.05)
+    lecturer = people["instructor"]
+    cookie = "; ".join(f"{k}={v}" for k, v in lecturer.cookies.items())
+    address = f"ws://{web}/api/v1/tablets/socket?as="
+    async with contextlib.AsyncExitStack() as stack:
+        opened = {}
+        for role in ("lecturer", "board"):
+            headers = {"Cookie": cookie}
+            connection = websockets.connect(address + role, additional_headers=headers)
+            opened[role] = await stack.enter_async_context(connection)
+            await opened[role].send(json.dumps({"type": "hello"}))
+            assert json.loads(await asyncio.wait_for(opened[role].recv(), 30))
+        assert (await lecturer.post("/api/v1/logout", json={})).status_code == 204
+        await asyncio.wait_for(opened["lecturer"].wait_closed(), 30)
+        assert opened["lecturer"].close_code == 4401
+        assert opened["board"].close_code is None
 
 
 async def test_strangers_and_other_sites_are_kept_out(web: str, page: Any, people: Any) -> None:
