@@ -76,7 +76,7 @@ def lecture_settings(
     """
     gop = fps * (2 if live else 10)
     if encoder == SOFTWARE:
-        ahead, crf = ("0:force-cfr=1", "28.6") if live else ("5", "23.3")
+        ahead, crf = ("0:force-cfr=1", "28.6") if live else ("5", "23.5")
         tuning = f"{_LECTURE}:rc-lookahead={ahead}:keyint={gop}:min-keyint=1"
         options = {"preset": "veryfast", "crf": crf, "forced-idr": "1", "x264-params": tuning}
     else:
