@@ -18,8 +18,8 @@ from typing import BinaryIO, cast
 import numpy as np
 from av.video.frame import VideoFrame
 
-from recorder.sources.capture import PictureCapture
 from recorder.sources.child import Output, SourceError, boottime_us
+from recorder.sources.coded import PictureCapture
 from recorder.sources.device import Device
 
 FOLDER = "/dev/dri/"

@@ -24,7 +24,6 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from recorder.clock import SourceClock
-from recorder.sources.capture import PictureCapture, SoundCapture
 from recorder.sources.child import (
     Output,
     SourceError,
@@ -33,6 +32,7 @@ from recorder.sources.child import (
     leave_stdout,
     stop_with_stdin,
 )
+from recorder.sources.coded import PictureCapture, SoundCapture
 
 US = 1_000_000
 FIND_SECONDS, SILENT_SECONDS = 8.0, 4.0

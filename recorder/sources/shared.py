@@ -21,7 +21,6 @@ import av
 
 from recorder import feed, shared
 from recorder.shared import Shared, SharedError
-from recorder.sources.capture import PictureCapture, SoundCapture
 from recorder.sources.child import (
     Output,
     SourceError,
@@ -30,6 +29,7 @@ from recorder.sources.child import (
     leave_stdout,
     stop_with_stdin,
 )
+from recorder.sources.coded import PictureCapture, SoundCapture
 from recorder.sources.parameters import annex_b, h264_size, parameter_sets
 
 US = 1_000_000

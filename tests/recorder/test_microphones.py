@@ -13,8 +13,8 @@ from av.audio.frame import AudioFrame
 from recorder.feeds import heard
 from recorder.pick import picked
 from recorder.recording import Life, SourceSpec
-from recorder.sources.capture import SoundCapture
 from recorder.sources.child import SourceError
+from recorder.sources.coded import SoundCapture
 from recorder.sources.device import Device
 from recorder.sources.open import parse
 

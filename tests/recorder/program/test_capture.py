@@ -18,8 +18,8 @@ import pytest
 
 from recorder import feed
 from recorder.sources import kms
-from recorder.sources.capture import PictureCapture, SoundCapture
 from recorder.sources.child import Output, SourceError, boottime_us
+from recorder.sources.coded import PictureCapture, SoundCapture
 from recorder.sources.device import Device, DeviceClock
 
 
