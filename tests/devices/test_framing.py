@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from devices.codec import Codec
@@ -74,6 +74,10 @@ def test_a_frame_is_found_after_noise(name: str, noise: bytes, data: st.DataObje
         noise = noise.replace(b"\x01", b"")  # two starts are a right xor of nothing
     framer = Framer([FRAMINGS[name]], [], "hex")
     body = data.draw(BODIES[name])
+    if name == "fixed":  # noise whose check sum is right by chance is a frame
+        sent = noise + framer.wrap(body)
+        seven = [sent[at : at + 7] for at in range(len(noise))]
+        assume(not any(it[0] == 0xFF and sum(it[1:6]) % 256 == it[6] for it in seven))
     found = framer.feed(noise + framer.wrap(body))
     for _ in range(len(noise) + 1):
         found += framer.resync() if body not in found else []
