@@ -16,6 +16,7 @@ import av
 import pytest
 
 from recorder.control import RecorderError, kill_and_confirm, launch, running
+from recorder.lock import writer
 from recorder.recording import Life, lecture_spans
 
 PRESENTER = "presenter=test:presenter?size=320x180&fps=25"
@@ -353,6 +354,7 @@ async def test_a_finished_recording_is_not_touched_again(hold_class: Callable[..
     await made.start()
     await made.running("microphone")
     await made.finish()
+    await made.until(lambda: writer(made.folder) is None, "the lock")
     again = subprocess.run(
         [sys.executable, "-m", "recorder.process", str(made.folder), "--run-dir", made.run_dir],
         capture_output=True,
