@@ -178,7 +178,12 @@ class Production:
         return self._room.delivered(folder.name)
 
     async def _begin(self, folder: Path) -> None:
-        worker = Worker(self._commands[0], folder, nice=self._settings.nice)
+        worker = Worker(
+            self._commands[0],
+            folder,
+            nice=self._settings.nice,
+            begun=lambda: self._room.told(folder),
+        )
         await worker.start(told(self._config))
         self._worker = worker
         self._room.told(folder)

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,15 @@ class Worker:
     `ended` is its exit status once it has ended; `step` and `share` (0 to 1) say where it is.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, *, nice: int) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        nice: int,
+        begun: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`begun` is called when a further step has begun."""
         self.folder = folder
         self.step = ""
         self.share = 0.0
@@ -33,6 +41,7 @@ class Worker:
         self.ended: int | None = None
         self._command = command
         self._nice = nice
+        self._begun = begun
         self._detail = ""
         self._said = b""
         self._process: asyncio.subprocess.Process | None = None
@@ -113,9 +122,11 @@ class Worker:
             if not isinstance(told, dict):
                 continue
             if told.get("event") == "progress":
-                self.step = str(told.get("step", ""))
+                before, self.step = self.step, str(told.get("step", ""))
                 total = float(told.get("total") or 1.0)
                 self.share = min(1.0, max(0.0, float(told.get("done") or 0.0) / total))
+                if self.step != before:
+                    self._begun()
             elif told.get("event") == "error":
                 self._detail = str(told.get("detail", ""))
 
