@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,12 @@ _FONT = {
 _LATIN = "truetype/dejavu/DejaVuSans.ttf"
 
 
-def slide(language: str, width: int = 1280, height: int = 720) -> NDArray[np.uint8] | None:
-    """A slide in a language; None without Pillow or the font."""
+def slide(
+    language: str, width: int = 1280, height: int = 720, *, band: bool = False
+) -> NDArray[np.uint8] | None:
+    """A slide in a language, its title light on a coloured `band` or dark; None without Pillow
+    or the font.
+    """
     font = _FONTS / _FONT.get(language, _LATIN)
     if importlib.util.find_spec("PIL") is None or not font.exists():
         return None
@@ -36,10 +41,13 @@ def slide(language: str, width: int = 1280, height: int = 720) -> NDArray[np.uin
 
     picture = Image.new("RGB", (width, height), (250, 250, 250))
     draw = ImageDraw.Draw(picture)
+    if band:
+        draw.rectangle((0, 0, width, 150), (130, 60, 45))
     for row, line in enumerate(_SLIDES[language]):
         used = ImageFont.truetype(str(font), 60 if row == 0 else 34)
+        ink = (250, 240, 220) if band and row == 0 else (40, 40, 40)
         x = width - 80 - draw.textlength(line, font=used) if language == "ar" else 80
-        draw.text((x, 60 if row == 0 else 140 + 110 * row), line, (40, 40, 40), font=used)
+        draw.text((x, 60 if row == 0 else 140 + 110 * row), line, ink, font=used)
     return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
 
 
@@ -57,13 +65,14 @@ def error_rate(true: str, read: str) -> float:
 def run() -> dict[str, float | None]:
     """Error rates of what is chosen for each language (None: nothing installed reads it)."""
     figures: dict[str, float | None] = {}
-    for language, lines in _SLIDES.items():
-        picture, using = slide(language), text.readers([language])
+    for (language, lines), band in itertools.product(_SLIDES.items(), (False, True)):
+        picture, using = slide(language, band=band), text.readers([language])
+        figure = f"{language}_band_cer" if band else f"{language}_cer"
         if picture is None or not using:
-            figures[f"{language}_cer"] = None
+            figures[figure] = None
             continue
         read = text.read(picture, using)
         told = " ".join(line.text for line in read)
         print(f"   {language} by {using[0].name}, title: {text.title(read)}", flush=True)
-        figures[f"{language}_cer"] = round(error_rate(" ".join(lines), told), 3)
+        figures[figure] = round(error_rate(" ".join(lines), told), 3)
     return figures

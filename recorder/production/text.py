@@ -38,6 +38,7 @@ _SURE = 0.5
 _TITLE_SHARE = 0.45  # of the height: a title stands in the upper part
 _TITLE_LENGTH = 100
 _SECONDS = 60
+_SHRINK = 4
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,17 @@ class Tesseract(Reader):
         self._languages = "+".join(languages)
 
     def read(self, picture: Picture) -> list[Line]:
+        """The picture as it is, and with every ground made white: a light title on a coloured
+        band is no text for a program that expects dark on light.
+        """
+        kept: list[Line] = []
+        both = [*self._told(levelled(picture)), *self._told(picture)]
+        for line in sorted(both, key=lambda line: -line.score):
+            if not any(_same_place(line, other) for other in kept):
+                kept.append(line)
+        return _ordered(kept)
+
+    def _told(self, picture: Picture) -> list[Line]:
         height, width = picture.shape[:2]
         _, png = cv2.imencode(".png", picture)
         told = subprocess.run(
@@ -127,7 +139,35 @@ class Tesseract(Reader):
             score = float(np.mean([sure for _, sure, _ in found])) / 100
             box = (left / width, top / height, (right - left) / width, tall / height)
             lines.append(Line(text, box, score))
-        return _ordered(lines)
+        return lines
+
+
+def levelled(picture: Picture) -> Picture:
+    """How far each pixel is from the ground around it, dark on white; (height, width)."""
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (width // _SHRINK, height // _SHRINK), interpolation=cv2.INTER_AREA)
+    around = max(3, min(255, height // _SHRINK // 8)) | 1
+    ground = cv2.resize(cv2.medianBlur(small, around), (width, height))
+    away = cv2.absdiff(picture, ground).max(axis=2)
+    most = max(1, int(away.max()))
+    dark: Picture = (255 - away.astype(np.uint16) * 255 // most).astype(np.uint8)
+    return dark
+
+
+def _same_place(one: Line, other: Line) -> bool:
+    """Whether half of the smaller box lies within the other."""
+    left, right = max(one.box[0], other.box[0]), min(_right(one), _right(other))
+    top, bottom = max(one.box[1], other.box[1]), min(_bottom(one), _bottom(other))
+    least = min(one.box[2] * one.box[3], other.box[2] * other.box[3])
+    return right > left and bottom > top and (right - left) * (bottom - top) > least / 2
+
+
+def _right(line: Line) -> float:
+    return line.box[0] + line.box[2]
+
+
+def _bottom(line: Line) -> float:
+    return line.box[1] + line.box[3]
 
 
 def _ordered(lines: list[Line]) -> list[Line]:

@@ -100,9 +100,10 @@ def test_a_title_is_the_largest_line_above() -> None:
     assert len(text.title([Line("x" * 300, (0, 0, 1, 0.1), 1)])) == 100
 
 
+@pytest.mark.parametrize("band", [False, True], ids=["dark title", "title on a band"])
 @pytest.mark.parametrize("language", ["en", "zh", "ru", "ar"])
-def test_what_is_installed_reads_slides(language: str) -> None:
-    picture, using = slide(language), text.readers([language])
+def test_what_is_installed_reads_slides(language: str, band: bool) -> None:
+    picture, using = slide(language, band=band), text.readers([language])
     if picture is None or not using:
         pytest.skip(f"no reader or no font for {language} here")
     if language == "zh" and not text.importlib.util.find_spec("rapidocr"):
