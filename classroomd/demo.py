@@ -38,6 +38,7 @@ class DemoRoom:
 
     folder: Path
     pin: str
+    technician_pin: str
     config: RoomConfig
     start_relay: Callable[[], object]
 
@@ -258,7 +259,7 @@ def demo_room(folder: Path, port: int) -> Iterator[DemoRoom]:
         quoted = {name: json.dumps(value) for name, value in values.items()}
         path = folder / "room.toml"
         path.write_text(_ROOM.format(**quoted, **text, port=port), "utf-8")
-        yield DemoRoom(folder, pin, load(path), relay)
+        yield DemoRoom(folder, pin, technician_pin, load(path), relay)
 
 
 def _default_folder() -> Path:
@@ -274,6 +275,8 @@ def open_room(*, port: int, folder: Path | None) -> None:
             room.start_relay()
             out.print(f"\n  The wall panel is at [bold]{daemon.url}[/]")
             out.print(f"  PIN of the instructor: [bold]{room.pin}[/]")
+            out.print(f"  The console is at {daemon.url}/console")
+            out.print(f"  PIN of the technician: [bold]{room.technician_pin}[/]")
             out.print(f"  Once class is on: live at {daemon.url}/live, share a screen at /share")
             out.print(f"  Recordings: {room.config.storage.recordings}")
             if not any(device.id == "screen" for device in room.config.devices):
