@@ -200,7 +200,9 @@ async def test_home_assistant_finds_switches_when_the_broker_decides(
     assert json.loads(config["payload_on"]) == {"command": "power", "value": True}
     assert config["availability_topic"] == "classroom/lab/online"
     assert config["device"]["name"] == "Board"
-    select = client.json("homeassistant/select/classroom_lab/board_input/config")
+    select = await until(
+        lambda: client.json("homeassistant/select/classroom_lab/board_input/config")
+    )
     assert "hdmi1" in select["options"]
     await until(lambda: client.last.get("classroom/lab/online") == "online")
     await client.link.publish(config["command_topic"], config["payload_on"])
