@@ -171,7 +171,7 @@ def _bottom(line: Line) -> float:
 
 
 def _ordered(lines: list[Line]) -> list[Line]:
-    sure = [line for line in lines if line.score >= _SURE and line.text.strip()]
+    sure = [line for line in lines if line.score >= _SURE and any(map(str.isalnum, line.text))]
     return sorted(sure, key=lambda line: (round(line.box[1] + line.box[3] / 2, 2), line.box[0]))
 
 

@@ -100,6 +100,11 @@ def test_a_title_is_the_largest_line_above() -> None:
     assert len(text.title([Line("x" * 300, (0, 0, 1, 0.1), 1)])) == 100
 
 
+def test_strokes_that_are_no_words_are_left_out() -> None:
+    lines = [Line("—.. —", (0.1, 0.1, 0.2, 0.02), 0.9), Line("E=mc2", (0.1, 0.3, 0.2, 0.05), 0.9)]
+    assert [line.text for line in text._ordered(lines)] == ["E=mc2"]
+
+
 @pytest.mark.parametrize("band", [False, True], ids=["dark title", "title on a band"])
 @pytest.mark.parametrize("language", ["en", "zh", "ru", "ar"])
 def test_what_is_installed_reads_slides(language: str, band: bool) -> None:
