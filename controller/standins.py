@@ -21,10 +21,10 @@ from controller.config import SecretError, resolve_secret
 from controller.health import Words
 from controller.streams import camera_of
 from devices.auto import AUTO, Memory
+from devices.manager import check_spec
 from devices.model import DeviceSpec
 from devices.transports.link import Link
-from firmware_profiles.catalog import Catalog, UnknownProfile
-from firmware_profiles.loader import ProfileError
+from firmware_profiles.catalog import Catalog
 from recorder.recording import SourceSpec
 
 _log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class StandIns:
                     told = await asyncio.to_thread(_recognised, spec, known)
                     made.append(await self._play(told, catalog, folder))
                     continue
-                except (ValueError, OSError, SecretError, UnknownProfile, ProfileError) as error:
+                except (ValueError, OSError, SecretError) as error:
                     _log.warning("no_simulator", device=spec.id, error=str(error))
             made.append(spec)
         return made
@@ -117,6 +117,7 @@ class StandIns:
         from devices.memory import MemoryLink  # only a trial needs these
         from devices.simulator import make_device, make_port
 
+        profile = check_spec(spec, catalog)
         options = {
             name: resolve_secret(value)
             if isinstance(value, str) and value.startswith(("env:", "file:"))
@@ -124,9 +125,6 @@ class StandIns:
             for name, value in spec.options.items()
         }
         scheme, _, rest = spec.transport.partition("://")
-        profile = catalog.get(spec.profile)
-        if (dialect := spec.options.get("dialect")) is not None:
-            profile = catalog.named_dialect(spec.profile, str(dialect))
         known = set(profile.options) | {"username", "password", "pin"}
         # A device that nobody gave a password here has none, whatever the factory sets.
         own: dict[str, Any] = {}

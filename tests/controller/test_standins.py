@@ -121,6 +121,11 @@ async def test_one_that_is_not_chosen_stays_the_real_one(tmp_path: Path) -> None
     standins = StandIns(tmp_path)
     standins.put("lamp", True)
     standins.put("camera", True)  # its password cannot be read: it stays the real one
-    specs = await standins.replace(ROOM, CATALOG, tmp_path / "wires")
+    standins.put("odd", True)  # what it is taken for has no such dialect
+    odd = DeviceSpec(
+        id="odd", profile="auto", transport="tcp://10.0.0.12", options={"dialect": "none"}
+    )
+    specs = await standins.replace([*ROOM, odd], CATALOG, tmp_path / "wires")
+    assert specs[-1] == odd
     assert [spec.id for spec in specs if spec.name.endswith(MARK)] == ["lamp"]
     assert list(standins.links) == ["lamp"]
