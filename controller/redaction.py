@@ -31,7 +31,8 @@ def configured_secrets(config: RoomConfig) -> set[str]:
             value = resolve_secret(reference)
         except SecretError:
             continue
-        found |= {value, value.partition(":")[2]}
+        first = value.split("\n", 1)[0].strip()  # all that a device uses of a file
+        found |= {value, first, value.partition(":")[2], first.partition(":")[2]}
     return found
 
 

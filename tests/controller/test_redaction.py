@@ -38,7 +38,7 @@ def test_data_keeps_its_shape() -> None:
 
 
 def test_the_rooms_own_secrets_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "camera").write_text("viewer:hunter2\n")
+    (tmp_path / "camera").write_text("viewer:hunter2\nof the camera in front\n")
     monkeypatch.setenv("OPERATOR_PIN", "471147")
     config = RoomConfig.model_validate(
         {
@@ -55,7 +55,8 @@ def test_the_rooms_own_secrets_are_known(tmp_path: Path, monkeypatch: pytest.Mon
         }
     )
     found = configured_secrets(config)
-    assert {"viewer:hunter2", "hunter2", "471147"} <= found
+    whole = "viewer:hunter2\nof the camera in front"
+    assert {whole, "viewer:hunter2", "hunter2", "471147"} <= found
     assert Redaction(found).text("tried 471147, then hunter2") == "tried ***, then ***"
 
 
