@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import threading
 import time
 from pathlib import Path
+
+from publishing.record import replace
 
 log = logging.getLogger(__name__)
 
@@ -40,32 +41,15 @@ class Revocations:
         with self._lock:
             now = time.time()
             kept = {key: end for key, end in self._ends.items() if end > now}
-            if until > now:
-                kept[_hash(sign_in)] = until
+            kept[_hash(sign_in)] = until
             self._ends = kept
             if self._file is None:
                 return
             try:
-                self._write(self._file, json.dumps(kept))
+                self._file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+                replace(self._file, json.dumps(kept).encode(), mode=0o600)
             except (OSError, ValueError) as error:
                 log.warning("a sign-out is not kept over a restart: %s", error)
-
-    @staticmethod
-    def _write(file: Path, text: str) -> None:
-        file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        fresh = file.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as kept:
-            kept.write(text)
-            kept.flush()
-            os.fsync(kept.fileno())
-        fresh.replace(file)
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _hash(sign_in: str) -> str:
