@@ -33,10 +33,10 @@ from streaming.annexb import parameter_sets, start_coded
 from streaming.boxes import BoxError
 from streaming.conference import SCHEME, Conference
 from streaming.fragments import Init
+from streaming.opus import BITS, RATE, decoded
 from streaming.samples import Sample, follow
 
 _MICROSECOND = Fraction(1, 1_000_000)
-_OPUS_RATE = 48_000
 
 
 class PushError(Exception):
@@ -71,10 +71,10 @@ class Output:
             self._out = av.open(_filled(url, secret), "w", format="flv", options=options)
         self._annex_b = scheme.startswith("whip")
         self._streams: dict[int, Any] = {}
-        self._opus: Opus | None = None
+        self._opus: OpusTrack | None = None
         for track in template.streams:
             if track.type == "audio" and self._annex_b:
-                self._opus = Opus(self._out, track)
+                self._opus = OpusTrack(self._out, track)
             else:
                 stream = self._streams[track.id] = self._out.add_stream_from_template(track)
                 if self._annex_b:
@@ -111,24 +111,21 @@ class Output:
             self._process.kill()
 
 
-class Opus:
-    """Sound as WebRTC takes it: AAC is decoded and encoded again."""
+class OpusTrack:
+    """The sound of the output as WebRTC takes it, at the times of what comes in."""
 
     def __init__(self, out: Any, track: Any) -> None:
-        self._decoder: Any = av.CodecContext.create("aac", "r")
-        self._decoder.extradata = track.codec_context.extradata
-        self._resampler = av.AudioResampler("flt", "stereo", _OPUS_RATE, 960)
+        self._decoded = decoded(track.codec_context.extradata)
         self._out = out
-        self._stream: Any = out.add_stream("libopus", rate=_OPUS_RATE)
+        self._stream: Any = out.add_stream("libopus", rate=RATE)
         self._stream.codec_context.layout = "stereo"
         self._stream.codec_context.format = "flt"
-        self._stream.codec_context.bit_rate = 96_000
+        self._stream.codec_context.bit_rate = BITS
 
     def write(self, packet: Any) -> None:
-        for frame in self._decoder.decode(packet):
-            for piece in self._resampler.resample(frame):
-                for encoded in self._stream.encode(piece):
-                    self._out.mux_one(encoded)
+        for piece in self._decoded(packet):
+            for encoded in self._stream.encode(piece):
+                self._out.mux_one(encoded)
 
 
 def _certificate() -> dict[str, str]:
