@@ -159,7 +159,9 @@ class Crew:
                 now, before = str(event.get("encoder")), str(event.get("instead_of"))
                 why, t = str(event.get("why")), float(event.get("t", 0.0))
                 log.warning("%s encodes from here on: %s", now, why)
+                self._encoding.handed_over(event)
                 self._owner.mark("encoder", t, encoder=now, instead_of=before, why=why)
+                self._owner.changed()
             case "error":
                 log.warning("the program says: %s", event.get("detail"))
 

@@ -11,22 +11,27 @@ _NOTES = 4
 
 
 class Encoding:
-    """`status` is how things stand; it is told each `started` and `progress` of the child."""
+    """`status` is how things stand; it is told each `started`, `encoder` and
+    `progress` of the child."""
 
     def __init__(self) -> None:
         self.status = EncoderStatus()
         self._notes: deque[tuple[float, int]] = deque(maxlen=_NOTES)
 
     def started(self, event: dict[str, Any]) -> None:
-        """A part begins. Another encoder than was chosen, or than made the last part, took over."""
-        name = str(event.get("encoder", ""))
-        before = self.status.name or str(event.get("chosen") or name)
+        """A part begins. Another encoder than made the last part took over."""
+        name, before = str(event.get("encoder", "")), self.status.name
         self._notes.clear()
         self.status = EncoderStatus(
             name=name,
             part=int(event.get("part", 0)),
-            hand_overs=self.status.hand_overs + (before != name),
+            hand_overs=self.status.hand_overs + (before not in ("", name)),
         )
+
+    def handed_over(self, event: dict[str, Any]) -> None:
+        """Another encoder took over within the part, or at its beginning."""
+        name, times = str(event.get("encoder", "")), self.status.hand_overs + 1
+        self.status = self.status.model_copy(update={"name": name, "hand_overs": times})
 
     def progress(self, event: dict[str, Any], now: float) -> None:
         """The child's newest count of pictures, heard at `now` (seconds of a steady clock)."""

@@ -192,7 +192,6 @@ class ProgramChild:
             (parts / SOFTWARE_ONLY).touch()
         hardware = spec.encoder == "auto" and not (parts / SOFTWARE_ONLY).exists()
         encoder = encoders.choose("auto" if hardware else "software")
-        self.chosen = encoder
         self._canvas_lost = False
         decoder = decoders.choose() if hardware else None
         space = spaces.choose() if hardware else None
@@ -238,7 +237,6 @@ class ProgramChild:
             part=self.facts.part,
             file=self.path.name,
             encoder=self.facts.encoder,
-            chosen=self.chosen,
         )
         for message in self.inbox:
             program.take(message)

@@ -81,6 +81,7 @@ SOURCES = ("presenter=test:presenter?size=320x180&fps=25", "microphone=test:spee
     ("hardware", "fault", "live"),
     [
         ("h264_own", "refuse", False),
+        ("h264_own", "error", False),
         ("h264_own", "crash", True),
         ("h264_own", "hang", False),
         ("h264_ffmpeg", "end", False),
@@ -121,6 +122,8 @@ async def _hold(made: Any, told: dict[str, str]) -> float:
     )
     t = made.status.duration_s
     await made.until(lambda: made.status.duration_s > t + 1.5, "some seconds more")
+    encoder = made.status.encoder
+    assert (encoder.name, encoder.hand_overs) == ("libx264", 1)
     await made.finish()
     manifest = made.recording.manifest
     assert manifest.life is Life.READY and manifest.error is None, made.log
@@ -137,5 +140,7 @@ async def _hold(made: Any, told: dict[str, str]) -> float:
     assert (facts["encoder"], facts["handed_over"]["from"]) == ("libx264", told["HARDWARE"])
     (mark,) = [m for m in markers if m.kind == "encoder"]
     assert mark.data["encoder"] == "libx264" and told["HARDWARE"] in mark.data["why"]
-    around = [at for at in shown if abs(at - mark.t) < 2]
-    return max((b - a for a, b in itertools.pairwise(around)), default=0.0)
+    assert shown[-1] > mark.t
+    gaps = list(itertools.pairwise([0.0, *shown, manifest.duration_s]))
+    assert max(b - a for a, b in gaps) < 1.5
+    return max(b - a for a, b in gaps[:-1] if b > mark.t - 2 and a < mark.t + 2)
