@@ -212,6 +212,7 @@ async def test_notes_and_the_place_are_found_again(
     page = (await _open(open_page, site, hall, more="?t=9")).page
     await page.keyboard.press("b")
     await page.keyboard.press("n")
+    await expect(page.locator("#new-note")).to_be_focused()
     await page.keyboard.type("Ask about fibres <b>")
     await page.get_by_role("button", name="Keep at 0:09").click()
     await expect(page.locator(".note")).to_have_count(2)

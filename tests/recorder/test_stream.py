@@ -119,6 +119,8 @@ async def test_a_camera_that_is_killed_and_comes_back_in_another_size(
     device.kill()
     await made.until(lambda: made.fact("source_lost", "presenter"), "the loss")
     assert made.status.sources["microphone"].state == "running"
+    lost = made.status.duration_s
+    await made.until(lambda: made.status.duration_s > lost + 0.5, "more than is no gap")
     device.start("--sound", "none", "--size", "640x360", "--gop", "10")
     await made.say("retry", source="presenter")
     await made.until(lambda: made.fact("source_lost", "presenter") is False, "its return")
