@@ -15,6 +15,7 @@ from pydantic import Field
 from publishing import captions as spoken
 from publishing import multipart
 from publishing.http import Url, Web
+from publishing.metadata import for_a_course
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.signed_in import Meaning
@@ -90,6 +91,7 @@ class Kaltura(Target):
         await self.web.__aexit__(*exc)
 
     async def send(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
         lecture, note = shipment.lecture, shipment.note(shipment.lecture)
         entry = await self._entry(shipment)
         if entry and entry["id"] == shipment.notes.get("superseded"):
@@ -165,6 +167,7 @@ class Kaltura(Target):
         )
 
     async def reword(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
         if entry := await self._entry(shipment):
             words = self._words(shipment)
             await self.call("media", "update", entryId=entry["id"], mediaEntry=words)

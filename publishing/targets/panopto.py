@@ -19,7 +19,7 @@ from pydantic import Field
 from publishing import captions as spoken
 from publishing import multipart
 from publishing.http import Url, Web
-from publishing.metadata import Metadata
+from publishing.metadata import Metadata, for_a_course
 from publishing.products import Kind, Product
 from publishing.shipment import Shipment
 from publishing.signed_in import SignedIn, login_refused
@@ -117,6 +117,7 @@ class Panopto(Target):
         await self.web.__aexit__(*exc)
 
     async def send(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
         lecture, note = shipment.lecture, shipment.note(shipment.lecture)
         if "upload" not in note:
             answer = await self.ask(
@@ -187,6 +188,7 @@ class Panopto(Target):
         )
 
     async def reword(self, shipment: Shipment) -> None:
+        for_a_course(shipment.metadata)
         if (found := await self._find(shipment)) is not None:
             about, mark = shipment.metadata, await self._mark(shipment)
             words = {"Name": about.title, "Description": f"{about.text()}\n\n{mark}".strip()}

@@ -252,6 +252,12 @@ class TestKaltura(HttpTargetContract):
         status = await deliver(folder, site.config())
         assert (status.state, "management console" in status.remedy) == ("failed", True)
 
+    async def test_a_private_recording_is_not_sent(self, site: KalturaSite, folder: Path) -> None:
+        correct(folder, visibility="private")
+        status = await deliver(folder, site.config())
+        assert (status.state, "private" in status.detail) == ("failed", True)
+        assert site.fake.entries == {}
+
     async def test_withdrawn_means_deleted(self, site: KalturaSite, folder: Path) -> None:
         worker = DeliveryWorker(folder.parent, [site.config()])
         await worker.deliver_once(folder, "kms")

@@ -22,6 +22,7 @@ from fault_proxy import Fault
 from publishing_contract import HttpTargetContract, deliver
 
 from publishing.delivery import DeliveryWorker
+from publishing.metadata import correct
 from publishing.target import TargetConfig
 from recorder.recording import PRODUCTS
 
@@ -273,6 +274,12 @@ class TestPanopto(HttpTargetContract):
         for session in site.fake.sessions.values():
             session["captions"] = {}
         assert (await deliver(folder, self.kept(site))).state == "verified"
+
+    async def test_a_private_recording_is_not_sent(self, site: PanoptoSite, folder: Path) -> None:
+        correct(folder, visibility="private")
+        status = await deliver(folder, site.config())
+        assert (status.state, "private" in status.detail) == ("failed", True)
+        assert site.fake.uploads == {}
 
     async def test_withdrawn_means_deleted(self, site: PanoptoSite, folder: Path) -> None:
         worker = DeliveryWorker(folder.parent, [site.config()])
