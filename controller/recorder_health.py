@@ -93,8 +93,16 @@ class RecorderHealth:
                 one.latency_ms, one.first_frame_ms = found.sender_latency_ms, found.first_frame_ms
                 one.gaps, one.dropped, one.bytes = found.gaps, found.dropped, found.bytes
             sources.append(one)
-        if recorder is None or status is None:
+        if recorder is None:
             return RecordingHealth(sources=sources)
+        if status is None:
+            return RecordingHealth(
+                recording=recorder.recording,
+                state=recorder.phase,
+                program="starting",
+                restarts=recorder.restarts,
+                sources=sources,
+            )
         encoder = status.encoder.model_dump()
         wanted = self._config.recording.fps
         return RecordingHealth(
