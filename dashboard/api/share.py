@@ -16,14 +16,13 @@ from controller.state import AccessRole
 from dashboard.auth import COOKIE, authenticator, declares, guard_write
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor
+from dashboard.sdp import MAX_SDP, SDP, offer_of
 from dashboard.sockets import close, until_left, until_not_allowed, until_one_ends
 from dashboard.tablets import tablet_of
 from streaming.share import Kind, Person, ShareError, Sharer, ShareRoom
 
 router = APIRouter(prefix="/share", tags=["share"])
 
-MAX_SDP = 100_000
-SDP = "application/sdp"
 REPEAT_S = 20.0
 BOARD = "board-"
 _STATUS = {"not_chosen": 403, "not_there": 404, "nothing_shown": 409, "too_many": 429}
@@ -265,13 +264,9 @@ async def unwatch(room: Room, _: Someone, viewer: str) -> None:
 @router.post("/whip", status_code=201, response_class=Response)
 async def whip(request: Request, room: Room, person: Program) -> Response:
     """Shares by WHIP (RFC 9725): the offer as the body, the answer comes back."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
-        raise ProblemError(415, "no_sdp", f"Send the offer with Content-Type: {SDP}.")
+    offer = await offer_of(request)
     try:
-        offer = (await request.body()).decode()
-        id_, sdp = await room.publish(person, "screen", offer[:MAX_SDP])
-    except UnicodeDecodeError as error:
-        raise ProblemError(422, "no_sdp", "This is no offer.") from error
+        id_, sdp = await room.publish(person, "screen", offer)
     except ShareError as error:
         raise _problem(error) from error
     return Response(sdp, 201, {"Location": f"/api/v1/share/whip/{id_}"}, SDP)

@@ -12,6 +12,7 @@ from dashboard.api.live import still_watched
 from dashboard.auth import Identity, authenticator, declares, same_origin
 from dashboard.problems import ProblemError
 from dashboard.room import Room
+from dashboard.sdp import SDP, must_be_sdp, offer_of
 from dashboard.watching import LINK_COOKIE, Live, invited, state, watched
 from recorder.recording import LIVE
 from streaming.live import PROGRAM, PROGRAM_FILE, views
@@ -19,8 +20,6 @@ from streaming.whep import WhepError
 
 router = APIRouter(prefix="/live", tags=["live"])
 
-SDP = "application/sdp"
-MAX_SDP = 100_000
 _STATUS = {"no_h264": 406, "too_many": 429}
 
 
@@ -67,19 +66,16 @@ async def watch(
     one = await watched(request, recording, caller)
     if caller is None and not invited(live, one, request.cookies.get(LINK_COOKIE)):
         raise _stranger()
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != SDP:
-        raise ProblemError(415, "no_sdp", f"Send the offer with Content-Type: {SDP}.")
+    must_be_sdp(request)
     if all(view.id != PROGRAM for view in views(one.manifest)) or state(room, one.id) == "ended":
         raise ProblemError(409, "no_session", "The program is not live.", "Wait for the class.")
+    offer = await offer_of(request)
     try:
-        offer = (await request.body()).decode()[:MAX_SDP]
         id_, answer = await live.whep.watch(
             one.folder / LIVE / PROGRAM_FILE,
             offer,
             lambda: still_watched(request, room, live, one.id),
         )
-    except UnicodeDecodeError as error:
-        raise ProblemError(422, "no_sdp", "This is no offer.") from error
     except WhepError as error:
         status = _STATUS.get(error.code, 503)
         raise ProblemError(status, error.code, str(error), error.remedy) from error

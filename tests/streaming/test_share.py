@@ -400,3 +400,5 @@ async def test_who_is_let_in(hall: Any, tmp_path: Path) -> None:
         assert answer.status_code == 403
         answer = await http.post(f"{base}/whip", content="v=0", headers=whip | teacher)
         assert answer.status_code == 503
+        answer = await http.post(f"{base}/whip", content="v=0" * 40_000, headers=whip | teacher)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")

@@ -126,6 +126,8 @@ async def test_who_may_watches_and_a_place_is_freed(
         assert refused.status_code == 403
         refused = await http.post(address, json={"sdp": offer})
         assert (refused.status_code, refused.json()["code"]) == (415, "no_sdp")
+        refused = await http.post(address, content=offer + "a=x\r\n" * 20_001, headers=SDP)
+        assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
         refused = await http.post(address, content="v=0\r\nm=video 9 VP8\r\n", headers=SDP)
         assert (refused.status_code, refused.json()["code"]) == (406, "no_h264")
 
