@@ -367,7 +367,8 @@ class Hardware:
         until = time.monotonic() + WATCHDOG
         while len(self.outstanding) > kept_back:
             coded = self._next(max(0.0, until - time.monotonic()))
-            assert isinstance(coded, Coded)
+            if not isinstance(coded, Coded):
+                raise HardwareError("it changed its parameter sets")
             picture = self.outstanding.popleft()
             if picture.pts >= 0:  # else it is one of those of the start
                 self.ready.append((picture.pts, coded))
