@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Sequence
 from fractions import Fraction
@@ -62,14 +63,22 @@ def capture(
         raise SourceError(f"{url}: there is no {device.name}; `ls {FOLDER}` shows what there is")
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", *(taking or grab(device))]
     command += ["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"]
-    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=nothing, stdout=pipe, stderr=pipe) as child:
+    nothing = subprocess.DEVNULL
+    with (
+        tempfile.TemporaryFile() as complaints,  # a pipe that nobody reads would stop ffmpeg
+        subprocess.Popen(
+            command, stdin=nothing, stdout=subprocess.PIPE, stderr=complaints
+        ) as child,
+    ):
         try:
-            assert child.stdout is not None and child.stderr is not None
+            assert child.stdout is not None
             frames = _copy(cast("BinaryIO", child.stdout), output, stop, source, role)
             if stop.is_set():
                 return
-            said = child.stderr.read().decode(errors="replace").strip().splitlines()
+            child.kill()
+            child.wait()
+            complaints.seek(0)
+            said = complaints.read().decode(errors="replace").strip().splitlines()
         finally:
             child.kill()
     what = "ended" if frames else "does not open"
