@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from recorder import production_state
 from recorder.lock import writer
 from recorder.recording import (
     DELIVERIES,
@@ -41,7 +42,6 @@ PRUNED = "pruned.json"
 GOING = "going.json"
 WARN_DAYS = 3.0
 _DONE = "verified"
-_PRODUCTION = Path(PRODUCTS) / "parts" / "production.json"
 KeepDays = float | Callable[[str | None], float | None]
 _MEDIA = frozenset({".mp4", ".m4a", ".mkv", ".jpg", ".h264", ".aac"})
 
@@ -248,13 +248,10 @@ def _unproved(recording: Recording, delivery: dict[str, Any]) -> str:
 
 def _made_again(recording: Recording, stat: os.stat_result) -> bool:
     """Whether production itself made this file anew after it was sent, and nobody has since."""
-    try:
-        state = json.loads((recording.folder / _PRODUCTION).read_bytes())
-        if state["state"] != "done" or not state["sent_first"]:
-            return False
-        return stat.st_mtime <= datetime.fromisoformat(state["changed"]).timestamp() + 1.0
-    except (OSError, ValueError, KeyError, TypeError):
+    state = production_state.load(recording.folder)
+    if state is None or state.state != "done" or not state.sent_first:
         return False
+    return stat.st_mtime <= state.changed.timestamp() + 1.0
 
 
 def _carries_media(delivery: dict[str, Any]) -> bool:
