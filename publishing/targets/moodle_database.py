@@ -157,7 +157,7 @@ class Database:
 
         One that stands in another database, because the course was corrected, is older.
         """
-        mark = moodle_post.mark(shipment.metadata)
+        mark = shipment.metadata.mark
         told = await self._wire.call(
             "mod_data_search_entries", databaseid=database, search=mark, returncontents=1
         )

@@ -51,14 +51,9 @@ def about(metadata: Metadata) -> str:
     if metadata.chapters:
         items = "".join(f"<li>{clock(t)} {html.escape(name)}</li>" for t, name in metadata.chapters)
         told += f"<ul>{items}</ul>"
-    return f"{told}<p><small>{html.escape(mark(metadata))}</small></p>"
-
-
-def mark(metadata: Metadata) -> str:
-    """Stands in the post, so that it is found again whoever changes its words."""
-    return f"Recording {metadata.recording}"
+    return f"{told}<p><small>{html.escape(metadata.mark)}</small></p>"
 
 
 def is_about(metadata: Metadata, text: str) -> bool:
     """Whether this text, with or without markup, stands for this very recording."""
-    return re.search(rf"{re.escape(mark(metadata))}(?!\w)", html.unescape(text)) is not None
+    return re.search(rf"{re.escape(metadata.mark)}(?!\w)", html.unescape(text)) is not None
