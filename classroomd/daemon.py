@@ -31,7 +31,7 @@ from controller.health import Words
 from controller.journal import Journal, JournalError
 from controller.logbook import LOGBOOK
 from controller.roomfile import RoomFile
-from controller.standins import MARK, StandIns, played
+from controller.standins import StandIns, played
 from controller.tablet_store import TabletStoreError
 from controller.tablets import Tablets
 from dashboard.app import create_app
@@ -160,7 +160,7 @@ class Daemon:
             config.devices, catalog, run_dir(config) / "standins", recognised
         )
         keep.push_async_callback(standins.stop)
-        sources = standins.sources(config.sources, specs)
+        sources = standins.sources(config.sources)
         config = config.model_copy(update={"devices": specs, "sources": sources})
         devices = DeviceManager(
             config.devices,
@@ -186,7 +186,7 @@ class Daemon:
         )
         await self._classroom.start()
         for spec in specs:
-            if spec.name.endswith(MARK):
+            if spec.id in standins.played:
                 self._classroom.alarms.set(f"standin.{spec.id}", played(spec), spec.id)
         if self._broken is not None:
             text, _, remedy = str(self._broken).partition(". ")

@@ -49,6 +49,8 @@ class StandIns:
         self._ports: list[Any] = []
         self.links: dict[str, Link] = {}
         """Links to the played devices that are in memory, by their ids."""
+        self.played: set[str] = set()
+        """The devices that `replace` put a simulator in place of."""
 
     def names(self) -> list[str]:
         """The devices that are to be played by their simulators. Reads the disk."""
@@ -82,11 +84,13 @@ class StandIns:
         names = set(await asyncio.to_thread(self.names))
         known = Memory(memory)
         made: list[DeviceSpec] = []
+        self.played.clear()
         for spec in specs:
             if spec.id in names:
                 try:
                     told = await asyncio.to_thread(_recognised, spec, known)
                     made.append(await self._play(told, catalog, folder))
+                    self.played.add(spec.id)
                     continue
                 except (ValueError, OSError, SecretError) as error:
                     _log.warning("no_simulator", device=spec.id, error=str(error))
@@ -99,16 +103,13 @@ class StandIns:
             await port.stop()
         self._ports.clear()
 
-    def sources(
-        self, sources: Sequence[SourceSpec], specs: Sequence[DeviceSpec]
-    ) -> list[SourceSpec]:
+    def sources(self, sources: Sequence[SourceSpec]) -> list[SourceSpec]:
         """The sources, where a played camera was to say its address with a test picture."""
-        played = {spec.id for spec in specs if spec.name.endswith(MARK)}
         return [
             source.model_copy(
                 update={"url": _PICTURES.get(source.role, "test:presenter"), "sub": None}
             )
-            if camera_of(source.url) in played
+            if camera_of(source.url) in self.played
             else source
             for source in sources
         ]

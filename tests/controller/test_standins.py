@@ -96,25 +96,34 @@ async def test_the_real_one_is_neither_woken_nor_recorded_from(
 ) -> None:
     monkeypatch.setenv("CAMERA", "secret")
     standins = StandIns(tmp_path)
+    by_id = {spec.id: spec for spec in ROOM}
+    real = by_id["camera"].model_copy(update={"id": "real", "name": f"Back {MARK}"})
     room = [
-        ROOM[5],
-        ROOM[2].model_copy(update={"options": {"mac": "00:11:22:33:44:55"}}),
+        by_id["camera"],
+        by_id["projector"].model_copy(update={"options": {"mac": "00:11:22:33:44:55"}}),
+        real,  # however it is named
     ]
-    for spec in room:
+    for spec in room[:2]:
         standins.put(spec.id, True)
     specs = await standins.replace(room, CATALOG, tmp_path / "wires")
     await standins.stop()
-    assert [spec.options for spec in specs] == [{"password": "env:CAMERA"}, {}]
+    assert [spec.options for spec in specs] == [{"password": "env:CAMERA"}, {}, real.options]
+    assert standins.played == {"camera", "projector"}
     sources = [
         SourceSpec(id="a", role=Role.PRESENTER, url="onvif://camera", sub="rtsp://10.0.0.9/sub"),
         SourceSpec(id="b", role=Role.SLIDES, url="v4l2:///dev/video0"),
+        SourceSpec(id="c", role=Role.PRESENTER, url="onvif://real"),
     ]
-    made = standins.sources(sources, specs)
+    made = standins.sources(sources)
     assert [(one.url, one.sub) for one in made] == [
         ("test:presenter", None),
         ("v4l2:///dev/video0", None),
+        ("onvif://real", None),
     ]
-    assert standins.sources(sources, room) == sources
+    for spec in room:
+        standins.put(spec.id, False)
+    await standins.replace(room, CATALOG, tmp_path / "wires")
+    assert standins.sources(sources) == sources
 
 
 async def test_one_that_is_not_chosen_stays_the_real_one(tmp_path: Path) -> None:
