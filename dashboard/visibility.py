@@ -15,7 +15,7 @@ from controller.state import Actor
 from dashboard.room import Room
 from dashboard.viewing import DEFAULT
 from streaming.access import Visibility, read_visibility
-from streaming.live import LiveRoom
+from streaming.live import LiveRoom, open_manifest
 
 PUBLISHED: dict[Visibility, Seen] = {
     Visibility.NOBODY: "private",
@@ -46,7 +46,13 @@ async def show_to(
 
 
 async def follow(live: LiveRoom, folder: Path, told: RightsView) -> None:
-    """The room's own pages follow what was decided for the targets."""
-    now = await asyncio.to_thread(read_visibility, folder, DEFAULT)
-    if PUBLISHED[now] != told.visibility:
-        await asyncio.to_thread(live.set_visibility, folder, HERE[told.visibility])
+    """The room's own pages, live and afterwards, follow what was decided for the targets."""
+    await asyncio.to_thread(_follow, live, folder, told.visibility)
+
+
+def _follow(live: LiveRoom, folder: Path, seen: Seen) -> None:
+    course = open_manifest(folder).course
+    # Where nobody has said anything, the live page stands on another word than the review page.
+    now = {read_visibility(folder, default) for default in (DEFAULT, live.default_for(course))}
+    if any(PUBLISHED[one] != seen for one in now):
+        live.set_visibility(folder, HERE[seen])

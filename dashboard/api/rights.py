@@ -119,7 +119,8 @@ async def correct(
     words = body.model_dump(mode="json", exclude_unset=True)
     told = await room.rights.correct(caller.actor, recording_id, words)
     if "visibility" in words:
-        await follow(live, room.recording_folder(recording_id), told)
+        folder = await asyncio.to_thread(room.recording_folder, recording_id)
+        await follow(live, folder, told)
     return told
 
 

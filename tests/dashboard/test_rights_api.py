@@ -8,6 +8,7 @@ import pytest
 
 from controller.state import AccessRole
 from recorder.recording import Life, Recording, Role, SourceSpec, create
+from streaming.access import Visibility, read_visibility
 
 
 @pytest.fixture
@@ -81,6 +82,17 @@ async def test_words_are_corrected_and_taken_back(
         assert (answer.json()["visibility"], answer.json()["consent"]) == ("course", True)
         assert (await admin.patch(url, json={"owner": "x"})).status_code == 422
     assert [kind for kind, _, _ in room.calls] == ["correct_recording"] * 2
+
+
+@pytest.mark.parametrize("default", [Visibility.PUBLIC, Visibility.NOBODY])
+async def test_a_decision_holds_live_too_where_nobody_had_said_anything(
+    room: Any, app: Any, connect: Any, lecture: Recording, default: Visibility
+) -> None:
+    app.state.live.default_visibility = default
+    async with connect(AccessRole.ADMIN) as admin:
+        url = f"/api/v1/recordings/{lecture.id}/rights"
+        assert (await admin.patch(url, json={"visibility": "course"})).status_code == 200
+    assert read_visibility(lecture.folder, default) is Visibility.COURSE
 
 
 async def test_who_may_see_it_is_one_decision(room: Any, connect: Any, lecture: Recording) -> None:
