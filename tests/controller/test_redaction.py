@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.disk_health import disk_health
 from controller.redaction import Redaction, configured_secrets
 from controller.settings import RoomConfig
 
@@ -58,10 +57,3 @@ def test_the_rooms_own_secrets_are_known(tmp_path: Path, monkeypatch: pytest.Mon
     whole = "viewer:hunter2\nof the camera in front"
     assert {whole, "viewer:hunter2", "hunter2", "471147"} <= found
     assert Redaction(found).text("tried 471147, then hunter2") == "tried ***, then ***"
-
-
-def test_the_disk_says_how_it_is(tmp_path: Path) -> None:
-    found = disk_health(tmp_path / "not" / "yet")
-    assert found.total_bytes > found.free_bytes > 0 and not found.read_only
-    assert found.sync_ms is not None and found.kind
-    assert list(tmp_path.iterdir()) == [], "the trial leaves nothing"
