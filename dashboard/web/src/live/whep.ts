@@ -1,10 +1,10 @@
 // The program by WebRTC (WHEP): no buffer but the browser's own; begins anew by itself.
 
+import { gathered } from "../share/gathered";
 import type { PlayerState } from "./player";
 
 const LOST_MS = 2500;
 const AGAIN_MS = [500, 1500, 3000, 5000];
-const GATHER_MS = 1500;
 /** Another way to watch is better: not allowed, too many, a busy machine, no H.264. */
 const GIVEN_UP = new Set([404, 406, 409, 429, 503]);
 
@@ -97,16 +97,4 @@ export class WhepPlayer {
     this.tries += 1;
     this.timer = window.setTimeout(() => void this.connect(), wait);
   }
-}
-
-function gathered(pc: RTCPeerConnection): Promise<void> {
-  if (pc.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((done) => {
-    const timer = setTimeout(done, GATHER_MS);
-    pc.addEventListener("icegatheringstatechange", () => {
-      if (pc.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      done();
-    });
-  });
 }

@@ -1,11 +1,11 @@
 // WebRTC with the room: one offer, one answer, no server beside the room.
 
+import { gathered } from "./gathered";
+
 export interface Accepted {
   id: string;
   sdp: string;
 }
-
-const GATHER_MS = 1500;
 
 export async function call(method: string, path: string, body?: unknown): Promise<Response> {
   return fetch(`/api/v1/share${path}`, {
@@ -29,16 +29,4 @@ export async function connect(pc: RTCPeerConnection, path: string, more: object)
   const told = (await answer.json()) as Accepted;
   await pc.setRemoteDescription({ type: "answer", sdp: told.sdp });
   return told.id;
-}
-
-function gathered(pc: RTCPeerConnection): Promise<void> {
-  if (pc.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((done) => {
-    const timer = setTimeout(done, GATHER_MS);
-    pc.addEventListener("icegatheringstatechange", () => {
-      if (pc.iceGatheringState !== "complete") return;
-      clearTimeout(timer);
-      done();
-    });
-  });
 }
