@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
 from recorder.shared import NOTHING, Shared, pack
@@ -112,8 +112,6 @@ class Viewer:
 
     async def answer(self, offer: str, codec: str) -> str:
         """Answers; the picture goes out in the codec of the one who is shown."""
-        from aiortc import RTCSessionDescription
-
         await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         for transceiver in self.pc.getTransceivers():
             feed = self.feeds[transceiver.kind]
