@@ -208,32 +208,28 @@ async def test_retry_after_is_kept(make_recording: Any) -> None:
     assert status.next_try - datetime.now(UTC) > timedelta(seconds=900)
 
 
-async def test_a_clock_that_stood_in_the_future_puts_nothing_off(make_recording: Any) -> None:
-    folder = make_recording()
-    Scripted.script["a"] = [TargetError(ErrorKind.RETRY, "broke")]
-    await DeliveryWorker(folder.parent, [one()], backoff=NOW).deliver_once(folder, "a", tries=1)
+async def verified_after(folder: Path, backoff: Backoff, **written: str) -> None:
+    """One failed try, its record changed as a clock that stood wrong left it, then a daemon."""
+    first = DeliveryWorker(folder.parent, [one()], backoff=backoff)
+    await first.deliver_once(folder, "a", tries=1)
     path = folder / "deliveries/a.json"
-    written = json.loads(path.read_text())
-    wrong = datetime.now(UTC) + timedelta(days=1500)
-    path.write_text(json.dumps({**written, "next_try": wrong.isoformat()}))
-    worker = DeliveryWorker(folder.parent, [one()], backoff=NOW)
-    await worker.start()
-    await until(lambda: worker.statuses()[0].state == "verified")
-    await worker.stop()
-
-
-async def test_a_clock_that_stood_in_the_past_is_not_days_of_failure(make_recording: Any) -> None:
-    folder = make_recording()
-    Scripted.script["a"] = [TargetError(ErrorKind.RETRY, "broke")] * 2
-    backoff = Backoff(first=0, longest=0)
-    await DeliveryWorker(folder.parent, [one()], backoff=backoff).deliver_once(folder, "a", tries=1)
-    path = folder / "deliveries/a.json"
-    written = json.loads(path.read_text())
-    path.write_text(json.dumps({**written, "created": "1970-01-01T00:00:00Z"}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **written}))
     worker = DeliveryWorker(folder.parent, [one()], backoff=backoff)
     await worker.start()
     await until(lambda: worker.statuses()[0].state == "verified")
     await worker.stop()
+
+
+async def test_a_clock_that_stood_in_the_future_puts_nothing_off(make_recording: Any) -> None:
+    Scripted.script["a"] = [TargetError(ErrorKind.RETRY, "broke")]
+    wrong = datetime.now(UTC) + timedelta(days=1500)
+    await verified_after(make_recording(), NOW, next_try=wrong.isoformat())
+
+
+async def test_a_clock_that_stood_in_the_past_is_not_days_of_failure(make_recording: Any) -> None:
+    Scripted.script["a"] = [TargetError(ErrorKind.RETRY, "broke")] * 2
+    at_once = Backoff(first=0, longest=0)
+    await verified_after(make_recording(), at_once, created="1970-01-01T00:00:00Z")
 
 
 async def test_after_days_of_failure_a_person_is_called(make_recording: Any) -> None:
