@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -104,15 +105,19 @@ async def log_lines(
 async def _entries(room: Room, n: int, kind: str, text: str) -> list[JournalEntry]:
     found = await room.journal.tail(10_000 if kind or text else n)
     hide = await _redaction(room)
-    shown = [one.model_copy(update={"data": hide.value(one.data)}) for one in found]
+    shown = (
+        one.model_copy(update={"data": hide.value(one.data)})
+        for one in found
+        if one.kind.startswith(kind)
+    )
+    # Looked for in what is shown, so that nobody can try out secrets.
     wanted = text.casefold()
-    kept = [
+    kept = (
         one
         for one in shown
-        if one.kind.startswith(kind)
-        and wanted in f"{one.kind} {one.actor} {one.session} {one.data}".casefold()
-    ]
-    return kept[:n]
+        if wanted in f"{one.kind} {one.actor} {one.session} {one.data}".casefold()
+    )
+    return list(islice(kept, n))
 
 
 async def _logged(room: Room, n: int, level: str, text: str) -> list[LogLine]:
@@ -120,7 +125,8 @@ async def _logged(room: Room, n: int, level: str, text: str) -> list[LogLine]:
     lines = LOGBOOK.tail(LINES, level=level)
     wanted = text.casefold()
     shown = (one.model_copy(update={"text": hide.text(one.text)}) for one in lines)
-    return [one for one in shown if wanted in f"{one.name} {one.text}".casefold()][:n]
+    kept = (one for one in shown if wanted in f"{one.name} {one.text}".casefold())
+    return list(islice(kept, n))
 
 
 async def _redaction(room: Room) -> Redaction:
