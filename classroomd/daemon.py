@@ -188,9 +188,9 @@ class Daemon:
         for spec in specs:
             if spec.id in standins.played:
                 self._classroom.alarms.set(f"standin.{spec.id}", played(spec), spec.id)
-        if self._broken is not None:
-            text, _, remedy = str(self._broken).partition(". ")
-            words = Words("warning", "technician", f"The room runs without MQTT: {text}", remedy)
+        if (broken := self._broken) is not None:
+            text = f"The room runs without MQTT: {broken.text}"
+            words = Words("warning", "technician", text, broken.remedy)
             self._classroom.alarms.set("broker", words)
         keep.push_async_callback(self._classroom.stop)
         await devices.start()

@@ -34,7 +34,11 @@ TABLETS = "tablets.json"
 
 
 class BrokerError(Exception):
-    """The broker cannot be started; says why and what to do."""
+    """The broker cannot be started: `text` says why, `remedy` what to do."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+        self.text, self.remedy = text, remedy
 
 
 class MissingError(BrokerError):
@@ -107,8 +111,8 @@ class ManagedBroker:
                 folder.chmod(0o700)
         except OSError as error:
             raise BrokerError(
-                f"the folder {error.filename} cannot be made ({error.strerror})."
-                " Give the daemon a run directory and a state folder that it owns."
+                f"the folder {error.filename} cannot be made ({error.strerror})",
+                "Give the daemon a run directory and a state folder that it owns.",
             ) from error
         kept: dict[str, object] = {}
         with suppress(OSError, ValueError):
@@ -137,7 +141,7 @@ class ManagedBroker:
         logins = [self._daemon, self.device, *self._logins]
         names = [login.name for login in logins]
         if len(set(names)) < len(names):
-            raise BrokerError("two [[mqtt.accounts]] share a name. Rename one of them.")
+            raise BrokerError("two [[mqtt.accounts]] share a name", "Rename one of them.")
         if any(":" in login.name or "\n" in login.name + login.password for login in logins):
             raise BrokerError("an account's name has a colon, or its secret has several lines.")
         fresh = self.folder / "passwords.new"
@@ -215,8 +219,8 @@ class ManagedBroker:
         if listening not in done:
             await self._terminate()
             raise BrokerError(
-                f"the broker does not start on {self.host}:{self.port}: {self._last_words()}."
-                ' Choose another [mqtt] port, or use mode = "external".'
+                f"the broker does not start on {self.host}:{self.port}: {self._last_words()}",
+                'Choose another [mqtt] port, or use mode = "external".',
             )
 
     async def _keep(self, mosquitto: str) -> None:
@@ -277,24 +281,27 @@ class ManagedBroker:
         return "it said nothing"
 
 
-def lacking() -> str:
-    """What this machine lacks for a broker of its own, and what to do; "" for nothing."""
+def lacking() -> BrokerError | None:
+    """What this machine lacks for a broker of its own; None for nothing."""
     try:
         for name in ("mosquitto", "mosquitto_passwd"):
             _program(name)
     except MissingError as error:
-        return str(error)
+        return error
     if _plugin() is None:
-        return "Mosquitto's dynamic security plugin is missing. Install Mosquitto 2.0 or later."
-    return ""
+        return BrokerError(
+            "Mosquitto's dynamic security plugin is missing", "Install Mosquitto 2.0 or later."
+        )
+    return None
 
 
 def _program(name: str) -> str:
     found = shutil.which(name) or shutil.which(name, path=_SBIN)
     if found is None:
         raise MissingError(
-            f"{name} is not installed. Install it (apt install mosquitto), or name an existing"
-            ' broker with [mqtt] mode = "external".'
+            f"{name} is not installed",
+            "Install it (apt install mosquitto), or name an existing broker with"
+            ' [mqtt] mode = "external".',
         )
     return found
 
@@ -334,7 +341,7 @@ def _free_port(host: str) -> int:
         with socket.socket(family, socket.SOCK_STREAM) as probe, suppress(OSError):
             probe.bind((host, port))
             return port
-    raise BrokerError(f"no free port at {host}. Name one with [mqtt] port.")
+    raise BrokerError(f"no free port at {host}", "Name one with [mqtt] port.")
 
 
 async def _lets_in(host: str, port: int, login: Login) -> None:

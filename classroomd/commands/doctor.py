@@ -156,13 +156,14 @@ def broker_finding(config: RoomConfig | None) -> Finding:
         return Finding(what, "ok", f"the one at {config.mqtt.host}:{config.mqtt.port}")
     if mode == "off":
         return Finding(what, "ok", "none is wanted")
-    lacks, _, remedy = broker.lacking().partition(". ")
-    if not lacks:
+    lacks = broker.lacking()
+    if lacks is None:
         return Finding(what, "ok", "the room's own, with a login for each tablet")
     on_it = config is not None and any(d.transport.startswith("mqtt:") for d in config.devices)
     if on_it or mode == "managed":
-        return Finding(what, "bad", lacks, remedy)
-    return Finding(what, "missing", f"{lacks}: no MQTT devices, tablets by their page only", remedy)
+        return Finding(what, "bad", lacks.text, lacks.remedy)
+    without = f"{lacks.text}: no MQTT devices, tablets by their page only"
+    return Finding(what, "missing", without, lacks.remedy)
 
 
 def _webrtc() -> Finding:

@@ -87,10 +87,10 @@ async def test_a_broker_that_does_not_start_is_an_alarm(
     tmp_path: Path, room: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(*_: object) -> None:
-        raise module.BrokerError("the broker does not start. Look at its log.")
+        raise module.BrokerError("it says: no. Not today", "Look at its log.")
 
     monkeypatch.setattr(module.ManagedBroker, "_launch", fails)
     async with Daemon(config(tmp_path, room)) as daemon:
         [alarm] = [one for one in daemon.classroom.view().alarms if one.id == "broker"]
-        assert "runs without MQTT" in alarm.text
+        assert alarm.text == "The room runs without MQTT: it says: no. Not today"
         assert alarm.remedy == "Look at its log."
