@@ -33,7 +33,6 @@ class HttpLink(Link):
         self._timeout = timeout
         self._client: httpx.AsyncClient | None = None
         self._requests: asyncio.Queue[bytes] = asyncio.Queue()
-        self._written = 0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -48,22 +47,19 @@ class HttpLink(Link):
             trust_env=False,
             headers={"Content-Type": self._table.content},
         )
-        self._requests, self._written = asyncio.Queue(), 0
+        self._requests = asyncio.Queue()
         self.lost = None
         self._task = asyncio.create_task(self._work(self._client), name=self.address)
 
     async def write(self, data: bytes) -> None:
         if self._client is None or self.lost is not None:
             raise LinkError(self.lost or "not connected")
-        self._written += 1
         self._requests.put_nowait(data)
 
     async def _work(self, client: httpx.AsyncClient) -> None:
         auth: httpx.Auth | None = None
-        number = 0
         while True:
             head, _, body = (await self._requests.get()).partition(PATH_END)
-            number += 1
             if auth is None and self.credentials is not None:
                 kind = httpx.BasicAuth if self._table.auth == "basic" else httpx.DigestAuth
                 auth = kind(*self.credentials)
@@ -78,7 +74,7 @@ class HttpLink(Link):
             except (httpx.HTTPError, httpx.InvalidURL, UnicodeDecodeError) as error:
                 self._gone(f"{self.address}: {type(error).__name__}")
                 return
-            (self.on_data if number == self._written else self.on_late)(answer)
+            (self.on_data if self._requests.empty() else self.on_late)(answer)
 
     async def close(self) -> None:
         self.lost = self.lost or "closed"
