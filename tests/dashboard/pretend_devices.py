@@ -61,7 +61,7 @@ def pretend_devices() -> list[DeviceState]:
             id="camera",
             name="Camera",
             kind="camera",
-            profile="sony/visca",
+            profile="visca/sony-ip",
             health=Health.ONLINE,
             power=Power.ON,
             values={"preset": 1},

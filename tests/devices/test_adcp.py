@@ -71,11 +71,11 @@ async def test_what_greets_otherwise_gets_no_proof(
     manage: Any, until: Any, monkeypatch: pytest.MonkeyPatch, greeting: bytes
 ) -> None:
     monkeypatch.setenv("ADCP", PASSWORD)
-    heard: list[bytes] = []
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
-        heard.append(await reader.read(1024))
+        heard.put_nowait(await reader.read(1024))
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -83,5 +83,8 @@ async def test_what_greets_otherwise_gets_no_proof(
     manager = await manage(_spec(f"tcp://127.0.0.1:{port}", password="env:ADCP"))
     await until(manager, "p", lambda s: "not as ADCP" in s.detail)
     await manager.stop()
+    said = [await asyncio.wait_for(heard.get(), 30)]
     server.close()
-    assert set(heard) <= {b""}
+    while not heard.empty():
+        said.append(heard.get_nowait())
+    assert set(said) == {b""}
