@@ -5,7 +5,7 @@ import "../style/base.css";
 import "./tablet.css";
 import { signal, useSignal, useSignalEffect } from "@preact/signals";
 import { render, type ComponentType } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { Join } from "./join";
 import { AskLecturer, ShownInquiry } from "./inquiry";
 import { Button, Countdown, Shared, Status } from "./parts";
@@ -149,18 +149,22 @@ function usePrefetch(images: (string | null)[]): void {
 }
 
 function useKeys(go: ((step: number) => void) | null): void {
+  // A key counts from the page that is shown: effects run a frame later than what they belong to.
+  const now = useRef(go);
+  now.current = go;
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      if (!go || (event.target as Element).closest("input, textarea, select, dialog")) return;
+      const turnPage = now.current;
+      if (!turnPage || (event.target as Element).closest("input, textarea, select, dialog")) return;
       const forward = document.documentElement.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
-      if (["PageDown", " ", forward].includes(event.key)) go(1);
-      else if (["PageUp", "ArrowRight", "ArrowLeft"].includes(event.key)) go(-1);
+      if (["PageDown", " ", forward].includes(event.key)) turnPage(1);
+      else if (["PageUp", "ArrowRight", "ArrowLeft"].includes(event.key)) turnPage(-1);
       else return;
       event.preventDefault();
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  });
+  }, []);
 }
 
 function Pens() {
