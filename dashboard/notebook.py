@@ -1,8 +1,8 @@
 """Whose notes these are.
 
-A person who signed in by name and password has a notebook of their own, on every machine. A PIN is
-what many share, and a link has no name: there the browser has the notebook, by a cookie that says
-nothing of the person.
+A person who signed in by name and password, or came from a course platform, has a notebook of their
+own, on every machine. A PIN is what many share, and a link has no name: there the browser has the
+notebook, by a cookie that says nothing of the person.
 """
 
 from __future__ import annotations
@@ -37,13 +37,17 @@ class Notebook:
     def own(self) -> bool:
         """It is a person's, and not this browser's."""
         caller = self.seen.caller
-        return caller is not None and (caller.own or caller.by != "cookie")
+        if caller is None:
+            return self.seen.member is not None
+        return caller.own or caller.by != "cookie"
 
     def known(self) -> str | None:
         """The owner, None for a browser that has no notebook yet."""
         caller = self.seen.caller
         if caller is not None and self.own:
             return f"{caller.by}:{caller.name}"
+        if caller is None and self.seen.member is not None:
+            return f"member:{self.seen.member}"
         cookie = self._connection.cookies.get(READER_COOKIE, "")
         if not self.allowed or not 20 <= len(cookie) <= 64:
             return None

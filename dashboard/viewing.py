@@ -20,7 +20,7 @@ from controller.errors import ClassroomError
 from controller.state import AccessRole, RecordingView
 from dashboard.auth import Identity, authenticator, declares, guard_write
 from dashboard.problems import ProblemError
-from dashboard.watching import LINK_COOKIE, live_room
+from dashboard.watching import LINK_COOKIE, MEMBER_COOKIE, live_room
 from recorder.recording import Life, Manifest, RecordingError, read_manifest
 from streaming.access import Visibility, may_watch, read_visibility
 
@@ -35,7 +35,10 @@ Key = Annotated[
 
 @dataclass(frozen=True)
 class Seen:
-    """A recording, and who looks at it: `staff` run the room, `invited` came with a link."""
+    """A recording, and who looks at it: `staff` run the room, `invited` came with a link.
+
+    `member`: whom a course platform sent here for this recording's course, by pseudonym.
+    """
 
     id: str
     folder: Path
@@ -44,6 +47,7 @@ class Seen:
     caller: Identity | None
     staff: bool
     invited: bool
+    member: str | None = None
 
     @property
     def by(self) -> Literal["staff", "account", "link", "anyone"]:
@@ -63,11 +67,17 @@ def staff(caller: Identity | None) -> bool:
 def invited(connection: HTTPConnection, manifest: Manifest, key: str | None) -> bool:
     """Whether the caller came by a signed link for this recording or its course."""
     links = live_room(connection).links
-    cookies = (connection.cookies.get(name) for name in (RECORDING_COOKIE, LINK_COOKIE))
+    names = (RECORDING_COOKIE, LINK_COOKIE, MEMBER_COOKIE)
+    cookies = (connection.cookies.get(name) for name in names)
     return any(
         one is not None and links.opens(one, recording=manifest.id, course=manifest.course)
         for one in (key, *cookies)
     )
+
+
+def _member(connection: HTTPConnection, manifest: Manifest) -> str | None:
+    found = live_room(connection).links.member(connection.cookies.get(MEMBER_COOKIE, ""))
+    return found.who if found is not None and manifest.course in found.courses else None
 
 
 def open_to(folder: Path, life: str, *, is_staff: bool, signed_in: bool, is_invited: bool) -> bool:
@@ -116,6 +126,7 @@ async def _viewer(connection: HTTPConnection, recording_id: str, key: Key = None
             caller,
             staff(caller),
             came,
+            _member(connection, manifest),
         )
         allowed = open_to(
             folder,

@@ -19,6 +19,7 @@ from streaming.access import may_watch
 from streaming.live import LiveClass, LiveRoom
 
 LINK_COOKIE = "classroomd_live"
+MEMBER_COOKIE = "classroomd_member"
 
 Caller = Annotated[Identity | None, anyone]
 State = Literal["off", "live", "paused", "ended"]
@@ -38,20 +39,26 @@ async def _live_room(connection: HTTPConnection) -> LiveRoom:
 Live = Annotated[LiveRoom, Depends(_live_room)]
 
 
-def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, key: str | None) -> bool:
-    """Whether `caller`, or someone with the link's `key`, may watch."""
+def keys_of(connection: HTTPConnection, key: str | None = None) -> tuple[str, ...]:
+    """What the caller holds: the `key` just given, a link's, a course member's."""
+    held = (key, *(connection.cookies.get(name) for name in (LINK_COOKIE, MEMBER_COOKIE)))
+    return tuple(one for one in held if one)
+
+
+def allowed(live: LiveRoom, one: LiveClass, caller: Identity | None, *keys: str) -> bool:
+    """Whether `caller`, or someone with one of these `keys`, may watch."""
     return not one.withheld and may_watch(
         one.visibility,
         staff=caller is not None and caller.may(AccessRole.INSTRUCTOR),
         signed_in=caller is not None,
-        invited=invited(live, one, key),
+        invited=invited(live, one, *keys),
     )
 
 
-def invited(live: LiveRoom, one: LiveClass, key: str | None) -> bool:
-    """Whether `key` is that of a link to this class or its course."""
-    return key is not None and live.links.opens(
-        key, recording=one.manifest.id, course=one.manifest.course
+def invited(live: LiveRoom, one: LiveClass, *keys: str) -> bool:
+    """Whether one of the `keys` is that of a link to this class or its course, or of a member."""
+    return any(
+        live.links.opens(key, recording=one.manifest.id, course=one.manifest.course) for key in keys
     )
 
 
@@ -69,9 +76,7 @@ async def watched(
             found = None
     if found is not None and found.withheld:
         live.drop(found.folder)
-    if found is None or not allowed(
-        live, found, caller, key or connection.cookies.get(LINK_COOKIE)
-    ):
+    if found is None or not allowed(live, found, caller, *keys_of(connection, key)):
         raise ProblemError(
             404,
             "not_live",

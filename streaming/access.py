@@ -13,11 +13,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recorder.recording import write_durably
 
 ACCESS = "access.json"
 LINK_S = 200 * 24 * 3600
+MEMBER_S = 12 * 3600
+MAX_COURSES = 40
 VIEWER_S = 15.0
 MAX_VIEWERS = 20_000
 
@@ -46,11 +49,24 @@ def write_visibility(folder: Path, visibility: Visibility) -> None:
     write_durably(folder / ACCESS, json.dumps({"visibility": visibility}).encode() + b"\n")
 
 
+class Member(BaseModel):
+    """Someone whom a course platform sent. `who` is a pseudonym; `courses`: until when (Unix)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str
+    courses: dict[str, float]
+
+
 class Links:
-    """Signed links: whoever has one may watch that class, or every class of that course."""
+    """Signed links: whoever has one may watch that class, or every class of that course.
+
+    A member's key is the same for the courses that a platform says someone is in, for some hours.
+    """
 
     def __init__(self, secret_key: bytes) -> None:
         self._signer = URLSafeTimedSerializer(secret_key, salt="classroomd.live")
+        self._members = URLSafeTimedSerializer(secret_key, salt="classroomd.member")
 
     def make(self, *, recording: str | None = None, course: str | None = None) -> str:
         """A link's key for one recording or for a course. It is valid for 200 days."""
@@ -62,12 +78,32 @@ class Links:
         try:
             given = self._signer.loads(key, max_age=LINK_S)
         except BadData:
-            return False
+            member = self.member(key)
+            return member is not None and course in member.courses
         if not isinstance(given, dict):
             return False
         if given.get("recording") is not None:
             return bool(given["recording"] == recording)
         return course is not None and given.get("course") == course
+
+    def make_member(self, who: str, course: str, known: str | None = None) -> str:
+        """A key for `who`, now in `course`, and in those of their `known` key that still hold."""
+        before = None if known is None else self.member(known)
+        courses = before.courses if before is not None and before.who == who else {}
+        courses.pop(course, None)
+        kept = dict(list(courses.items())[-MAX_COURSES:]) | {course: time.time() + MEMBER_S}
+        key = self._members.dumps(Member(who=who, courses=kept).model_dump())
+        return key.decode() if isinstance(key, bytes) else key
+
+    def member(self, key: str) -> Member | None:
+        """Whose key this is and which courses it still opens; None when it is no member's."""
+        try:
+            found = Member.model_validate(self._members.loads(key, max_age=MEMBER_S))
+        except (BadData, ValidationError):
+            return None
+        now = time.time()
+        found.courses = {course: until for course, until in found.courses.items() if until > now}
+        return found
 
 
 def may_watch(visibility: Visibility, *, staff: bool, signed_in: bool, invited: bool) -> bool:

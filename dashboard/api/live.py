@@ -20,7 +20,17 @@ from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
 from dashboard.sockets import until_left, until_one_ends
 from dashboard.visibility import show_to
-from dashboard.watching import LINK_COOKIE, Caller, Live, State, allowed, lesson_of, state, watched
+from dashboard.watching import (
+    LINK_COOKIE,
+    Caller,
+    Live,
+    State,
+    allowed,
+    keys_of,
+    lesson_of,
+    state,
+    watched,
+)
 from recorder.recording import RecordingError
 from streaming.access import Visibility
 from streaming.captions import languages
@@ -125,7 +135,7 @@ async def live_now(
     base = f"/api/v1/live/{one.id}"
     pictures = views(one.manifest)
     lesson = lesson_of(request, room)
-    known = caller is not None or bool(key or request.cookies.get(LINK_COOKIE))
+    known = caller is not None or bool(keys_of(request, key))
     shown = None if lesson is None else lesson.state["inquiry"]
     program = any(view.id == PROGRAM for view in pictures)
     return LiveView(
@@ -297,4 +307,4 @@ async def _still_allowed(
             one = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
         except (RecordingError, ClassroomError):
             return False
-    return allowed(live, one, caller, connection.cookies.get(LINK_COOKIE))
+    return allowed(live, one, caller, *keys_of(connection))

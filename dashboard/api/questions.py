@@ -14,7 +14,7 @@ from dashboard.auth import Identity, authenticator, declares, guard_write
 from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
-from dashboard.watching import LINK_COOKIE, Live, invited, lesson_of, state, watched
+from dashboard.watching import Live, invited, keys_of, lesson_of, state, watched
 from devices.tablets.inquiries import MAX_NAME, MAX_TEXT, Inquiry
 from devices.tablets.lesson import Lesson
 from devices.tablets.teaching import NotNowError
@@ -48,7 +48,7 @@ async def _viewer(connection: HTTPConnection) -> Identity | None:
     """Someone who is signed in, or came by a link (which the route looks at)."""
     guard_write(connection)
     identity = authenticator(connection).identify(connection)
-    if identity is None and LINK_COOKIE not in connection.cookies:
+    if identity is None and not keys_of(connection):
         raise _stranger()
     return identity
 
@@ -68,7 +68,7 @@ async def ask(
 ) -> Taken:
     """Asks the lecturer; needs a sign-in or a link, also where everybody may watch."""
     one = await watched(request, recording, caller)
-    if caller is None and not invited(live, one, request.cookies.get(LINK_COOKIE)):
+    if caller is None and not invited(live, one, *keys_of(request)):
         raise _stranger()
     if state(room, recording) == "ended":
         raise ProblemError(409, "no_session", "The class is over.", "")

@@ -13,7 +13,7 @@ from dashboard.auth import Identity, authenticator, declares, same_origin
 from dashboard.problems import ProblemError
 from dashboard.room import Room
 from dashboard.sdp import SDP, must_be_sdp, offer_of
-from dashboard.watching import LINK_COOKIE, Live, invited, state, watched
+from dashboard.watching import Live, invited, keys_of, state, watched
 from recorder.recording import LIVE
 from streaming.live import PROGRAM, PROGRAM_FILE, views
 from streaming.whep import WhepError
@@ -36,7 +36,7 @@ async def _player(connection: HTTPConnection) -> Identity | None:
     identity = None
     with contextlib.suppress(ProblemError):
         identity = authenticator(connection).identify(connection)
-    if identity is None and LINK_COOKIE not in connection.cookies:
+    if identity is None and not keys_of(connection):
         raise _stranger()
     return identity
 
@@ -64,7 +64,7 @@ async def watch(
     ends by itself with the class, and when the caller may no longer watch.
     """
     one = await watched(request, recording, caller)
-    if caller is None and not invited(live, one, request.cookies.get(LINK_COOKIE)):
+    if caller is None and not invited(live, one, *keys_of(request)):
         raise _stranger()
     must_be_sdp(request)
     if all(view.id != PROGRAM for view in views(one.manifest)) or state(room, one.id) == "ended":
