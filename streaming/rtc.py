@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -24,6 +24,8 @@ from aiortc.mediastreams import MediaStreamError
 
 VIDEO_CLOCK, AUDIO_CLOCK = 90_000, 48_000
 WAITING = 60
+OVER = frozenset({"failed", "closed"})
+"""The states in which a connection has ended."""
 # What we can take is more than aiortc says (level 3.1, at most 720p); Chromium starts slowly.
 _LEVEL = (re.compile(r"(profile-level-id=42[0-9a-f]{2})1f"), r"\g<1>34")
 _START_KBPS = 4000
@@ -122,6 +124,29 @@ class _Whole(JitterBuffer):
         return False
 
 
+class _Prompt(JitterBuffer):
+    """Gives each packet of sound as it comes; one that is overtaken is left out.
+
+    aiortc's own waits for four packets at first, and for sixteen after each loss for good.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def add(self, packet: Any) -> tuple[bool, JitterFrame | None]:
+        number = packet.sequence_number
+        ahead = 1 if self._origin is None else (number - self._origin) % 65536
+        if not 0 < ahead < 32768:
+            return False, None
+        self._origin = number
+        return False, JitterFrame(packet._data, packet.timestamp)
+
+
+def take_promptly(receiver: RTCRtpReceiver) -> None:
+    """Makes a receiver of sound give each packet at once."""
+    receiver._RTCRtpReceiver__jitter_buffer = _Prompt()  # type: ignore[attr-defined]
+
+
 def take_whole(receiver: RTCRtpReceiver) -> None:
     """Makes a receiver of pictures give each as soon as it is whole."""
     receiver._RTCRtpReceiver__jitter_buffer = _Whole(512)  # type: ignore[attr-defined]
@@ -201,6 +226,27 @@ async def answer(pc: RTCPeerConnection, offer: str) -> str:
     await pc.setLocalDescription(await pc.createAnswer())
     told = generous(pc.localDescription.sdp)
     return _PROFILE.sub(profile[0], told) if foreign and profile is not None else told
+
+
+async def answer_viewer(
+    pc: RTCPeerConnection,
+    offer: str,
+    feeds: Mapping[str, Feed],
+    codec: str,
+    heed: Callable[[Any], None],
+) -> str:
+    """Answers the offer of one who watches; pictures go out in `codec`.
+
+    `heed` is given each sender, to listen to what comes back.
+    """
+    await pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    for transceiver in pc.getTransceivers():
+        transceiver.sender.replaceTrack(feeds[transceiver.kind])
+        transceiver.direction = "sendonly"
+        heed(transceiver.sender)
+    agree_on(pc, codec)
+    await pc.setLocalDescription(await pc.createAnswer())
+    return str(pc.localDescription.sdp)
 
 
 def agree_on(pc: RTCPeerConnection, codec: str) -> None:

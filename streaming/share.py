@@ -14,7 +14,7 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from recorder.shared import BOARD, socket_path
 from streaming.ordered import Ordered, OrderError
+from streaming.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class ShareRoom:
         self.sharers: dict[str, Sharer] = {}
         self.shown: str | None = None
         self.allowed: dict[str, str] = {}  # key → name of those whom the lecturer has chosen
-        self.turns = 0  # goes up with each change
+        self.turns = Turns()
         self.ended: deque[str] = deque(maxlen=50)  # what was ended here, and is not to come back
         self._asking: dict[str, tuple[str, float]] = {}
         self._viewers: set[str] = set()
@@ -90,7 +91,6 @@ class ShareRoom:
             on_event=self._hear,
             on_end=self._ended,
         )
-        self._changed = asyncio.Event()
 
     # --- who may ---------------------------------------------------------------------------------
 
@@ -233,18 +233,8 @@ class ShareRoom:
             with contextlib.suppress(ShareError):
                 await self._order("close", viewer=id_)
 
-    async def changes(self) -> AsyncIterator[int]:
-        """Yields now, and after each change; at the latest every two seconds."""
-        while True:
-            yield self.turns
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(2.0):
-                    await self._changed.wait()
-
     def _change(self) -> None:
-        self.turns += 1
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        self.turns.change()
         if self.shown != self._told:
             self._told = self.shown
             self._on_shown(self.sharers.get(self.shown) if self.shown else None)

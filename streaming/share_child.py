@@ -14,33 +14,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 
-from recorder.shared import NOTHING, Shared, pack
 from streaming import rtc
+from streaming.obeying import Obedient, say
+from streaming.recorders import Recorders
 from streaming.rtc import Encoded, Feed
 
 KEY_S = 1.0
 STALLED_S, GONE_S = 3.0, 12.0
-BEHIND_BYTES = 4 * 1024 * 1024
-MAX_LINE = 256 * 1024
-_OVER = {"failed", "closed"}
-
-
-def say(**data: Any) -> None:
-    sys.stdout.write(json.dumps(data) + "\n")
-    sys.stdout.flush()
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 class Sharer:
@@ -65,7 +53,7 @@ class Sharer:
         self._tasks.append(asyncio.create_task(self._take(track)))
 
     def _changed(self) -> None:
-        if self.pc.connectionState in _OVER:
+        if self.pc.connectionState in rtc.OVER:
             self._desk.gone(self)
 
     async def _take(self, track: Any) -> None:
@@ -105,22 +93,18 @@ class Viewer:
         self.pc.on("connectionstatechange", self._changed)
 
     def _changed(self) -> None:
-        if self.pc.connectionState in _OVER:
+        if self.pc.connectionState in rtc.OVER:
             self._desk.left(self)
         elif self.pc.connectionState == "connected":
             self._desk.want_key()
 
     async def answer(self, offer: str, codec: str) -> str:
         """Answers; the picture goes out in the codec of the one who is shown."""
-        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        for transceiver in self.pc.getTransceivers():
-            feed = self.feeds[transceiver.kind]
-            transceiver.sender.replaceTrack(feed)
-            transceiver.direction = "sendonly"
-            rtc.on_loss(transceiver.sender, self._desk.want_key)
-        rtc.agree_on(self.pc, codec or "h264")
-        await self.pc.setLocalDescription(await self.pc.createAnswer())
-        return str(self.pc.localDescription.sdp)
+
+        def heed(sender: Any) -> None:
+            rtc.on_loss(sender, self._desk.want_key)
+
+        return await rtc.answer_viewer(self.pc, offer, self.feeds, codec or "h264", heed)
 
     def put(self, piece: Encoded) -> None:
         if not self.feeds[piece.media].put(piece):
@@ -132,69 +116,16 @@ class Viewer:
         await self.pc.close()
 
 
-class Recorders:
-    """Those who record what is shown, on the Unix socket."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._writers: dict[asyncio.StreamWriter, bool] = {}  # whether it waits for a key frame
-
-    async def serve(self, path: Path) -> None:
-        _unlink(path)
-        mask = os.umask(0o177)
-        try:
-            await asyncio.start_unix_server(self._connected, path=str(path))
-        finally:
-            os.umask(mask)
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers[writer] = True
-        self._desk.want_key()
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await reader.read()
-        self._writers.pop(writer, None)
-        writer.close()
-
-    def close(self) -> None:
-        for writer in self._writers:
-            writer.close()
-
-    def begin_anew(self) -> None:
-        for writer in self._writers:
-            self._writers[writer] = True
-
-    def put(self, piece: Encoded) -> None:
-        data = pack(Shared(piece.media, piece.arrived, piece.codec, piece.key, piece.data))  # type: ignore[arg-type]
-        for writer, waited in list(self._writers.items()):
-            if piece.media == "video":
-                behind = writer.transport.get_write_buffer_size() > BEHIND_BYTES
-                waits = self._writers[writer] = behind or (waited and not piece.key)
-                if waits:
-                    continue
-            with contextlib.suppress(OSError):
-                writer.write(data)
-
-    def nothing(self) -> None:
-        for writer in self._writers:
-            with contextlib.suppress(OSError):
-                writer.write(pack(NOTHING))
-
-
-class Desk:
+class Desk(Obedient):
     """Everybody's meeting place: sharers, viewers, recorders, and who is shown."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sharers: dict[str, Sharer] = {}
         self.viewers: dict[str, Viewer] = {}
-        self.recorders = Recorders(self)
+        self.recorders = Recorders(self.want_key)
         self.shown: Sharer | None = None
         self._asked = 0.0
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def later(self, job: Any) -> None:
-        task = asyncio.ensure_future(job)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def passed(self, sharer: Sharer, piece: Encoded) -> None:
         if sharer is self.shown:
@@ -250,17 +181,24 @@ class Desk:
                 self.want_key()
 
     async def take(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Carries one order out."""
         match order["do"]:
             case "publish":
-                sharer = Sharer(order["sharer"], self)
-                self.sharers[sharer.id] = sharer
-                return {"sdp": await rtc.answer(sharer.pc, order["sdp"])}
+                sharer = self.sharers[order["sharer"]] = Sharer(order["sharer"], self)
+                try:
+                    return {"sdp": await rtc.answer(sharer.pc, order["sdp"])}
+                except BaseException:
+                    self.sharers.pop(sharer.id, None)
+                    self.later(sharer.close())
+                    raise
             case "watch":
-                viewer = Viewer(order["viewer"], self)
-                self.viewers[viewer.id] = viewer
+                viewer = self.viewers[order["viewer"]] = Viewer(order["viewer"], self)
                 codec = self.shown.codec if self.shown else ""
-                return {"sdp": await viewer.answer(order["sdp"], codec)}
+                try:
+                    return {"sdp": await viewer.answer(order["sdp"], codec)}
+                except BaseException:
+                    self.viewers.pop(viewer.id, None)
+                    self.later(viewer.close())
+                    raise
             case "show":
                 self.show(order.get("sharer"))
             case "close":
@@ -270,19 +208,6 @@ class Desk:
                     self.left(watching)
         return {}
 
-    async def carry_out(self, order: dict[str, Any]) -> None:
-        try:
-            say(id=order["id"], **await asyncio.wait_for(self.take(order), 15))
-        except Exception as error:
-            failed: Sharer | Viewer | None = None
-            if order.get("do") == "publish":
-                failed = self.sharers.pop(str(order.get("sharer")), None)
-            elif order.get("do") == "watch":
-                failed = self.viewers.pop(str(order.get("viewer")), None)
-            if failed is not None:
-                self.later(failed.close())
-            say(id=order.get("id"), error=str(error) or type(error).__name__)
-
 
 async def main(path: Path) -> None:
     """Runs until standard input closes."""
@@ -290,15 +215,9 @@ async def main(path: Path) -> None:
     desk = Desk()
     await desk.recorders.serve(path)
     watching = asyncio.create_task(desk.watch_over())
-    reader = asyncio.StreamReader(limit=MAX_LINE)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    say(event="ready")
-    while line := await reader.readline():
-        desk.later(desk.carry_out(json.loads(line)))
+    await desk.obey()
     watching.cancel()
     desk.recorders.close()
-    _unlink(path)
 
 
 if __name__ == "__main__":

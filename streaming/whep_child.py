@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -20,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection
 
 from streaming import rtc
 from streaming.annexb import parameter_sets, start_coded
 from streaming.boxes import BoxError
 from streaming.fragments import Init
+from streaming.obeying import Obedient, say
 from streaming.opus import FRAME, Opus
 from streaming.rtc import AUDIO_CLOCK, VIDEO_CLOCK, Encoded, Feed
 from streaming.samples import Sample, follow
@@ -33,13 +32,6 @@ from streaming.samples import Sample, follow
 JOIN_S = 15.0
 SILENT_S = 10.0
 LOOK_S = 1.0
-MAX_LINE = 256 * 1024
-_OVER = {"failed", "closed"}
-
-
-def say(**data: Any) -> None:
-    sys.stdout.write(json.dumps(data) + "\n")
-    sys.stdout.flush()
 
 
 class Program:
@@ -119,7 +111,7 @@ class Viewer:
         self.pc.on("connectionstatechange", self._changed)
 
     def _changed(self) -> None:
-        if self.pc.connectionState in _OVER:
+        if self.pc.connectionState in rtc.OVER:
             self._desk.left(self)
         elif self.pc.connectionState == "connected":
             self.connected = True
@@ -129,14 +121,11 @@ class Viewer:
         """Answers; raises ValueError for a browser that takes no H.264."""
         if "H264/90000" not in offer:
             raise ValueError("no H.264 in the offer")
-        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-        for transceiver in self.pc.getTransceivers():
-            transceiver.sender.replaceTrack(self.feeds[transceiver.kind])
-            transceiver.direction = "sendonly"
-            rtc.on_report(transceiver.sender, self._reported)
-        rtc.agree_on(self.pc, "h264")
-        await self.pc.setLocalDescription(await self.pc.createAnswer())
-        return str(self.pc.localDescription.sdp)
+
+        def heed(sender: Any) -> None:
+            rtc.on_report(sender, self._reported)
+
+        return await rtc.answer_viewer(self.pc, offer, self.feeds, "h264", heed)
 
     def _reported(self) -> None:
         self.heard = asyncio.get_running_loop().time()
@@ -161,18 +150,13 @@ class Viewer:
         await self.pc.close()
 
 
-class Desk:
+class Desk(Obedient):
     """Everybody who watches, and the files that they watch."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.viewers: dict[str, Viewer] = {}
         self.programs: dict[Path, Program] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def later(self, job: Any) -> None:
-        task = asyncio.ensure_future(job)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _passed(self, file: Path, piece: Encoded) -> None:
         for viewer in list(self.viewers.values()):
@@ -206,7 +190,6 @@ class Desk:
                     self.left(viewer)
 
     async def take(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Carries one order out."""
         if order["do"] == "watch":
             viewer = Viewer(order["viewer"], Path(order["file"]), self)
             self._join(viewer)
@@ -219,24 +202,13 @@ class Desk:
             self.left(known)
         return {}
 
-    async def carry_out(self, order: dict[str, Any]) -> None:
-        """Answers one order, whatever comes of it."""
-        try:
-            say(id=order["id"], **await asyncio.wait_for(self.take(order), 15))
-        except Exception as error:
-            say(id=order.get("id"), error=str(error) or type(error).__name__)
-
 
 async def main() -> None:
     """Runs until standard input closes."""
     av.logging.set_level(av.logging.PANIC)
     desk = Desk()
     watching = asyncio.create_task(desk.watch_over())
-    reader = asyncio.StreamReader(limit=MAX_LINE)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while line := await reader.readline():
-        desk.later(desk.carry_out(json.loads(line)))
+    await desk.obey()
     watching.cancel()
 
 

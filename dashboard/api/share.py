@@ -188,7 +188,7 @@ async def events(socket: WebSocket, room: Room, person: Someone, asks: bool = Fa
 
     async def tell() -> int:
         told, at = "", 0.0
-        async for _ in room.changes():
+        async for _ in room.turns.follow():
             now = time.monotonic()
             if asks:
                 room.ask(person)
