@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -29,6 +30,13 @@ def _memory(pid: int) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
+def _name(pid: int) -> str:
+    """The module that a Python process runs, else what it is called."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    return module or Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 class Tree:
     """Watches a process and its descendants from `with` to its end.
 
@@ -43,7 +51,6 @@ class Tree:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch)
         self.peak_bytes = 0
-        self.names: dict[int, str] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -52,6 +59,20 @@ class Tree:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    def private(self) -> dict[str, int]:
+        """Bytes that each process has for itself now, by its name and number.
+
+        What it shares with others moves with those, and is left out.
+        """
+        found: dict[str, int] = {}
+        for pid in sorted(self._known):
+            with contextlib.suppress(OSError):
+                told = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+                fields = (line.split() for line in told)
+                kept = sum(int(f[1]) for f in fields if f[0] in ("Private_Dirty:", "Swap:"))
+                found[f"{_name(pid)} {pid}"] = kept * 1024
+        return found
 
     @property
     def cpu_s(self) -> float:

@@ -6,7 +6,7 @@ N RTSP cameras in 1080p instead (copied, no program), for the memory of many: ei
 that all processes have for themselves (what they share with others moves with those), what was
 lost. At the end the lecture must stand, whole, in step and of the class's length, and memory must
 not have grown by more than a tenth after the first sixth of the time; `memory_mb_per_hour` is the
-slope of a straight line through what was measured after that.
+slope of a straight line through what was measured after that, and of each process by itself.
 """
 
 from __future__ import annotations
@@ -56,17 +56,6 @@ def cameras(count: int, folder: Path, seconds: float) -> Iterator[list[str]]:
         server.wait()
 
 
-def private(tree: Tree) -> float:
-    """MB of memory that the processes have for themselves."""
-    total = 0
-    for pid in list(tree._known):
-        with contextlib.suppress(OSError):
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            told = (line.split() for line in lines[1:])
-            total += sum(int(f[1]) for f in told if f[0] in ("Private_Dirty:", "Swap:"))
-    return total / 1000
-
-
 def slope(points: list[tuple[float, float]]) -> tuple[float, float]:
     """A straight line through (seconds, MB) by least squares: MB per hour, and its error."""
     if len(points) < 3:
@@ -97,18 +86,20 @@ async def soak(hours: float, folder: Path, urls: list[str]) -> int:
     run = folder / "run"
     pid = await launch(made.folder, run, program=not urls)
     client = await RecorderClient.connect(run, made.id, 60.0)
-    memory: list[tuple[float, float]] = []
+    memory: list[tuple[float, dict[str, float]]] = []
     seconds = hours * 3600
     every = min(EVERY_S, seconds / 60)
     with Tree(pid) as tree:
         began = time.monotonic()
         while (at := time.monotonic() - began) < seconds:
             await asyncio.sleep(min(every, max(1.0, seconds - at)))
-            memory.append((time.monotonic() - began, private(tree)))
+            held = {name: size / 1e6 for name, size in tree.private().items()}
+            memory.append((time.monotonic() - began, held))
             status = await client.command("status", timeout=30.0)
             lost = sum(source.gaps + source.dropped for source in status.sources.values())
-            shown = f"{status.duration_s / 3600:.3f} h  {memory[-1][1]:.1f} MB  {lost} gaps"
-            print(shown, flush=True)
+            each = "  ".join(f"{name}: {size:.1f}" for name, size in held.items())
+            shown = f"{status.duration_s / 3600:.3f} h  {sum(held.values()):.1f} MB  {lost} gaps"
+            print(f"{shown}  ({each})", flush=True)
     began = time.monotonic()
     await client.command("finish")
     async for _ in client.events():
@@ -116,8 +107,14 @@ async def soak(hours: float, folder: Path, urls: list[str]) -> int:
     await client.close()
     took = time.monotonic() - began
     manifest = made.manifest
-    steady = [point for point in memory if point[0] > seconds / 6] or memory
+    late = [point for point in memory if point[0] > seconds / 6] or memory
+    steady = [(at, sum(held.values())) for at, held in late]
     rate, error = slope(steady)
+    apart = {
+        name: slope([(at, held[name]) for at, held in late])[0]
+        for name in (late[-1][1] if late else {})
+        if all(name in held for _, held in late)
+    }
     found = {
         "hours": hours,
         "cameras": len(urls),
@@ -127,6 +124,7 @@ async def soak(hours: float, folder: Path, urls: list[str]) -> int:
         "memory_mb": round(steady[-1][1], 1) if steady else None,
         "memory_mb_per_hour": rate,
         "memory_mb_per_hour_error": error,
+        "memory_mb_per_hour_each": apart,
         "memory_grown": round(steady[-1][1] / steady[0][1] - 1, 3) if steady else None,
     }
     flat = not steady or steady[-1][1] < 1.1 * steady[0][1]
