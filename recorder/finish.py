@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -61,7 +61,7 @@ async def finish(recorder: Ending, end: float, lag: float) -> Outcome:
     recorder.feeds.tick(round(end * 1e6))
     recorder.feeds.command("finish", end)
     recorder.stop_sources()
-    await asyncio.gather(*(asyncio.to_thread(t.close, end) for t in recorder.tracks.values()))
+    await end_tracks(recorder.tracks.values(), end)
     if any(track.torn for track in recorder.tracks.values()):
         await asyncio.to_thread(_repair, recording)
     tracks = {name: track.summary() for name, track in recorder.tracks.items()}
@@ -81,6 +81,12 @@ async def finish(recorder: Ending, end: float, lag: float) -> Outcome:
         log.exception("the manifest could not be completed")
         return Outcome(str(problem))
     return Outcome(error)
+
+
+async def end_tracks(tracks: Iterable[Track], end: float | None = None) -> None:
+    """All at once, so that the end takes as long as the slowest of them, however many there are."""
+    done = [track.end(end) for track in tracks]
+    await asyncio.to_thread(lambda: [event.wait() for event in done])
 
 
 def _repair(recording: Recording) -> None:

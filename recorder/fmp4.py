@@ -5,15 +5,19 @@ Used to repair a torn file and to cut one at a time without passing over its pac
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 SUFFIXES = (".mp4", ".mov")
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"mvex", b"traf"}
 _MAX_HEADER = 16 * 1024 * 1024
+TAIL = 16 * 1024 * 1024  # several times what a sync may still owe
+_CHUNK, _SEARCHED = 256 * 1024, 8 * 1024 * 1024
+_BOX = struct.Struct(">I4s")
+_MOOF = struct.pack(">I4s", 16, b"mfhd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,12 @@ class Scan:
         return max((fragment.stop for fragment in self.fragments), default=None)
 
 
-def _head(file: BinaryIO, offset: int, size: int) -> tuple[bytes, int, int] | None:
+def _head(file: int, offset: int, size: int) -> tuple[bytes, int, int] | None:
     """Type, header length and whole length of the box at `offset`; None when it is not whole."""
-    file.seek(offset)
-    head = file.read(16)
+    head = os.pread(file, 16, offset)
     if len(head) < 8:
         return None
-    length, kind = struct.unpack_from(">I4s", head)
+    length, kind = _BOX.unpack_from(head)
     header = 8
     if length == 1 and len(head) == 16:
         length, header = struct.unpack_from(">Q", head, 8)[0], 16
@@ -129,33 +132,83 @@ def _times(moof: bytes, scales: dict[int, int], durations: dict[int, int]) -> tu
     return start, stop
 
 
-def scan(path: Path) -> Scan:
-    """Walks the file box by box, reading headers only. Never raises on damaged content."""
-    size = path.stat().st_size
-    fragments: list[Fragment] = []
-    scales: dict[int, int] = {}
-    durations: dict[int, int] = {}
-    offset = sound = 0
-    moof: tuple[int, float, float] | None = None
-    with path.open("rb") as file:
-        while offset < size and (box := _head(file, offset, size)) is not None:
+class _Walk:
+    """What was passed on the way through a file, from box to box; only headers are read."""
+
+    def __init__(self, file: int, size: int) -> None:
+        self.fragments: list[Fragment] = []
+        self.sound = 0
+        self._file, self._size = file, size
+        self._scales: dict[int, int] = {}
+        self._durations: dict[int, int] = {}
+
+    def go(self, offset: int, *, most: int = 0) -> None:
+        """Goes on from `offset` to the end, to damage, or until `most` fragments have come."""
+        self.sound = offset
+        moof: tuple[int, float, float] | None = None
+        wanted = len(self.fragments) + most
+        while offset < self._size and (box := _head(self._file, offset, self._size)) is not None:
             kind, header, length = box
             if kind in (b"moov", b"moof"):
                 if length > _MAX_HEADER:
                     break
-                file.seek(offset + header)
-                body = file.read(length - header)
+                body = os.pread(self._file, length - header, offset + header)
                 try:
                     if kind == b"moov":
-                        scales, durations = _timescales(body)
+                        self._scales, self._durations = _timescales(body)
                     else:
-                        moof = (offset, *_times(body, scales, durations))
+                        moof = (offset, *_times(body, self._scales, self._durations))
                 except (struct.error, IndexError):
                     break
             offset += length
             if kind == b"mdat" and moof is not None:
-                fragments.append(Fragment(moof[0], offset, moof[1], moof[2]))
+                self.fragments.append(Fragment(moof[0], offset, moof[1], moof[2]))
                 moof = None
             if moof is None:
-                sound = offset
-    return Scan(fragments, sound, size)
+                self.sound = offset
+                if most and len(self.fragments) == wanted:
+                    break
+
+    def last(self, begin: int) -> bool:
+        """Goes on from the first whole fragment after the byte `begin`. False when none is found.
+
+        A moof is told by its name, its first child (mfhd, of 16 bytes) and the mdat after it.
+        """
+        data, base = b"", begin
+        while base + len(data) < self._size and len(data) < _SEARCHED:
+            data += os.pread(self._file, _CHUNK, base + len(data))
+            place = -1
+            while (place := data.find(_MOOF, place + 1)) >= 0:
+                if place >= 8 and data[place - 4 : place] == b"moof":
+                    offset = base + place - 8
+                    moof = _head(self._file, offset, self._size)
+                    mdat = moof and _head(self._file, offset + moof[2], self._size)
+                    if mdat and mdat[0] == b"mdat":
+                        self.go(offset)
+                        return True
+        return False
+
+
+def scan(path: Path) -> Scan:
+    """Walks the file box by box, reading headers only. Never raises on damaged content."""
+    with path.open("rb") as file:
+        walk = _Walk(file.fileno(), size := os.fstat(file.fileno()).st_size)
+        walk.go(0)
+    return Scan(walk.fragments, walk.sound, size)
+
+
+def scan_edges(path: Path) -> Scan:
+    """As `scan`, but of a long file only the first fragment and those of its last TAIL bytes.
+
+    What lies between was made durable long ago. Takes the same time for any length, which counts
+    where a class must go on, or end, and its pictures are no longer in memory.
+    """
+    with path.open("rb") as file:
+        walk = _Walk(file.fileno(), size := os.fstat(file.fileno()).st_size)
+        if size > 2 * TAIL:
+            walk.go(0, most=1)
+            if walk.fragments and walk.last(size - TAIL):
+                return Scan(walk.fragments, walk.sound, size)
+            walk = _Walk(file.fileno(), size)
+        walk.go(0)
+    return Scan(walk.fragments, walk.sound, size)

@@ -24,7 +24,7 @@ from recorder.crew import Crew
 from recorder.disk import DiskGuard
 from recorder.facts import Facts
 from recorder.feeds import Feeds
-from recorder.finish import Outcome, finish
+from recorder.finish import Outcome, end_tracks, finish
 from recorder.recording import Manifest, Marker, Recording, RecordingError, boottime, class_time
 from recorder.scribe import Scribe
 from recorder.segments import Syncer
@@ -392,7 +392,7 @@ class Recorder:
         """Ends this process and leaves the class to a successor: the machine is shutting down."""
         log.info("told to end: the recording stays open and can be taken up again")
         self.stop_sources()
-        await asyncio.gather(*(asyncio.to_thread(track.close) for track in self.tracks.values()))
+        await end_tracks(self.tracks.values())
         await self.crew.leave()
         self._syncer.stop()
         assert self._exit is not None

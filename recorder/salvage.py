@@ -59,7 +59,7 @@ def salvage(folder: Path, *, newest: int | None = None) -> Report:
         total = 0.0
         for _, path in segment_files(track)[-newest if newest else 0 :]:
             report.files += 1
-            total += _repair(path, report)
+            total += _repair(path, report, quick=bool(newest))
         report.seconds[track.name] = round(total, 3)
     return report
 
@@ -143,15 +143,15 @@ def _free(path: Path) -> Path:
     return place
 
 
-def _repair(path: Path, report: Report) -> float:
-    """Repairs one segment. Returns how many seconds of it are readable."""
+def _repair(path: Path, report: Report, *, quick: bool) -> float:
+    """Repairs one segment; `quick`: looks only at its end. Returns its readable seconds."""
     if path.suffix not in fmp4.SUFFIXES:
         length, problem = _read(path)
         if length == 0.0:
             report.problems.append(f"{_name(path)}: {problem or 'it is empty'}")
             _quarantine(path, report)
         return length
-    found = fmp4.scan(path)
+    found = fmp4.scan_edges(path) if quick else fmp4.scan(path)
     if not found.fragments or found.start is None or found.stop is None:
         if path.stat().st_size == 0 or found.sound == found.size:
             report.problems.append(f"{_name(path)}: it was begun and holds nothing yet")

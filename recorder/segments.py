@@ -274,7 +274,7 @@ def next_number(folder: Path) -> int:
 def span(path: Path) -> tuple[float, float] | None:
     """Class seconds of a segment's beginning and end; None when nothing in it is readable."""
     if path.suffix in fmp4.SUFFIXES:
-        found = fmp4.scan(path)
+        found = fmp4.scan_edges(path)
         if found.start is None or found.stop is None:
             return None
         return found.start, found.stop
@@ -289,31 +289,41 @@ def span(path: Path) -> tuple[float, float] | None:
     return None if start is None else (start, stop)
 
 
-def trim(folder: Path, end: float) -> list[Path]:
+def trim(folder: Path, end: float) -> dict[Path, float | None]:
     """Cuts a track at `end` (class seconds), to a fragment, without copying packets.
 
-    Returns the segments that were cut or removed.
+    Returns the segments that were cut, with the class second where each ends now, or removed (None).
     """
-    changed = []
+    changed: dict[Path, float | None] = {}
     for _, path in reversed(segment_files(folder)):
         found = span(path)
         if found is None:
             continue
         if found[1] <= end:
             break
-        changed.append(path)
         if found[0] >= end:
             path.unlink()
+            changed[path] = None
         elif path.suffix in fmp4.SUFFIXES:
-            kept = [part.end for part in fmp4.scan(path).fragments if part.start < end]
-            with path.open("r+b") as file:
-                file.truncate(max(kept))
-                os.fsync(file.fileno())
+            changed[path] = _cut(path, end)
         else:
             _copy_until(path, end)
+            changed[path] = min(found[1], end)
     if changed:
         sync_directory(folder)
     return changed
+
+
+def _cut(path: Path, end: float) -> float:
+    """Cuts the file after the last fragment that begins before `end`. Returns where it ends."""
+    fragments = fmp4.scan_edges(path).fragments
+    if len(fragments) < 2 or fragments[1].start >= end:  # what lies between was not looked at
+        fragments = fmp4.scan(path).fragments
+    kept = [fragment for fragment in fragments if fragment.start < end]
+    with path.open("r+b") as file:
+        file.truncate(max(fragment.end for fragment in kept))
+        os.fsync(file.fileno())
+    return max(fragment.stop for fragment in kept)
 
 
 def _copy_until(path: Path, end: float) -> None:

@@ -324,8 +324,10 @@ class Tape:
                 self._end_shed(stream, shed.until)
             self._changed.notify_all()
         if end is not None:
-            for path in trim(self._folder, end):
-                self._spans.pop(path, None)
+            for path, stop in trim(self._folder, end).items():
+                begun = self._spans.pop(path, None)
+                if begun is not None and stop is not None:
+                    self._spans[path] = (begun[0], stop)
             if missing is not None and not self._paused:
                 self._mark_gap(missing, end)
 

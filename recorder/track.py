@@ -43,7 +43,7 @@ class TrackFeeds(Protocol):
 class Track:
     """Takes what its source delivers; a `Sink`. Its methods may be called from any thread.
 
-    Only `pause` and `close` wait for the disk.
+    Only `close` waits for the disk.
     """
 
     def __init__(
@@ -185,12 +185,18 @@ class Track:
         if changed:
             self._events.source_changed(self.id)
 
-    def close(self, end: float | None = None) -> None:
-        """Ends the track once all is written. With `end` (class seconds) the rest is cut off."""
+    def end(self, end: float | None = None) -> threading.Event:
+        """Ends the track once all is written. With `end` (class seconds) the rest is cut off.
+
+        Does not wait; the event says that it is done.
+        """
         with self._lock:
             self._closed = True
-            written = self._tape.order(lambda: self._tape.close(end))
-        written.wait()
+            return self._tape.order(lambda: self._tape.close(end))
+
+    def close(self, end: float | None = None) -> None:
+        """As `end`, and waits."""
+        self.end(end).wait()
 
     def summary(self) -> dict[str, Any]:
         """The track as the manifest records it."""

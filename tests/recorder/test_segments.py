@@ -22,6 +22,7 @@ from recorder.segments import (
     next_number,
     segment_files,
     span,
+    trim,
 )
 
 
@@ -134,7 +135,42 @@ def test_scanning_hostile_bytes_ends(tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     for data in (b"", b"\x00" * 64, os.urandom(4096), b"\x00\x00\x00\x08moov" * 50):
         path.write_bytes(data)
-        assert fmp4.scan(path).fragments == []
+        assert fmp4.scan(path).fragments == fmp4.scan_edges(path).fragments == []
+
+
+def _long(folder: Path, syncer: Syncer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A segment whose end is a small part of it, as after ten minutes."""
+    stream, samples = picture_stream(200)
+    path = folder / "000001.mp4"
+    writer = SegmentWriter(path, [stream], syncer)
+    for sample in samples:
+        writer.write(sample)
+    writer.close()
+    monkeypatch.setattr(fmp4, "TAIL", path.stat().st_size // 5)
+    return path
+
+
+@pytest.mark.parametrize("torn", [0, 1, 900])
+def test_the_edges_of_a_long_segment_tell_the_same_as_all_of_it(
+    tmp_path: Path, syncer: Syncer, monkeypatch: pytest.MonkeyPatch, torn: int
+) -> None:
+    path = _long(tmp_path, syncer, monkeypatch)
+    os.truncate(path, path.stat().st_size - torn)
+    whole, edges = fmp4.scan(path), fmp4.scan_edges(path)
+    assert (edges.start, edges.stop, edges.sound) == (whole.start, whole.stop, whole.sound)
+    assert len(edges.fragments) < len(whole.fragments) / 2
+    assert edges.fragments == [whole.fragments[0], *whole.fragments[1 - len(edges.fragments) :]]
+
+
+@pytest.mark.parametrize("end", [107.5, 103.0, 100.05])
+def test_a_long_segment_is_cut_where_all_of_it_says(
+    tmp_path: Path, syncer: Syncer, monkeypatch: pytest.MonkeyPatch, end: float
+) -> None:
+    path = _long(tmp_path, syncer, monkeypatch)
+    kept = [fragment for fragment in fmp4.scan(path).fragments if fragment.start < end]
+    assert trim(tmp_path, end) == {path: kept[-1].stop}
+    assert fmp4.scan(path).fragments == kept
+    assert trim(tmp_path, 100.0) == {path: None}
 
 
 def test_the_next_sync_does_not_wait_longer_because_the_last_one_was_slow(
