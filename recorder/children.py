@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,19 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 WRITE_AT_ONCE = 1 << 20
+
+
+def end_stopped() -> None:
+    """Kills every child of this process that was stopped (SIGSTOP).
+
+    The kernel tells of it at once (SIGCHLD), and whoever keeps the child replaces it as one that
+    has died. One that hangs is told by its silence only, which takes longer.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while told := os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WNOHANG):
+            log.warning("child %d was stopped and is replaced", told.si_pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(told.si_pid, signal.SIGKILL)
 
 
 class FeedChild:

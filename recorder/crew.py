@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import signal
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from recorder.children import FeedChild
+from recorder.children import FeedChild, end_stopped
 from recorder.control import EncoderStatus, SourceStatus
 from recorder.encoding import Encoding
 from recorder.feeds import Feeds
@@ -80,7 +81,12 @@ class Crew:
         return max(numbers) + 1
 
     def prepare(self) -> None:
-        """Opens the first part's queue, so that it has everything from the beginning."""
+        """Opens the first part's queue, so that it has everything from the beginning.
+
+        From here on no child of the recorder stands still for long, those of sources included.
+        """
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, end_stopped)
+        end_stopped()
         if self._with_program:
             self._make_program()
 
