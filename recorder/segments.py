@@ -292,7 +292,7 @@ def span(path: Path) -> tuple[float, float] | None:
 def trim(folder: Path, end: float) -> dict[Path, float | None]:
     """Cuts a track at `end` (class seconds), to a fragment, without copying packets.
 
-    Returns the segments that were cut, with the class second where each ends now, or removed (None).
+    Returns the segments that were cut, with the class second where each ends now; None: removed.
     """
     changed: dict[Path, float | None] = {}
     for _, path in reversed(segment_files(folder)):
