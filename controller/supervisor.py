@@ -30,6 +30,7 @@ Phase = Literal["starting", "running", "restarting", "finished", "failed"]
 CONNECT_S = 20.0
 PING_S = 2.0
 HUNG_S = 8.0
+LOOK_S = 0.2
 LEAVE_S = 5.0
 STEADY_S = 30.0
 GIVE_UP = 6
@@ -154,10 +155,12 @@ class RecorderSupervisor:
         """Returns when the process is gone for certain."""
         gone = asyncio.create_task(exited(pid))
         talk = asyncio.create_task(self._talk())
+        still = asyncio.create_task(stood_still(pid))
         try:
-            await asyncio.wait({gone, talk}, return_when=asyncio.FIRST_COMPLETED)
-            if not gone.done():
-                await asyncio.wait({gone}, timeout=LEAVE_S)
+            await asyncio.wait({gone, talk, still}, return_when=asyncio.FIRST_COMPLETED)
+            if not gone.done() and not still.done():
+                first = asyncio.FIRST_COMPLETED
+                await asyncio.wait({gone, still}, timeout=LEAVE_S, return_when=first)
             if not gone.done():
                 _log.warning("recorder_replaced", recording=self.recording, pid=pid)
                 await control.kill_and_confirm(pid)
@@ -166,9 +169,9 @@ class RecorderSupervisor:
                 self.detail = str(error)
         finally:
             self._client = None
-            for task in (gone, talk):
+            for task in (gone, talk, still):
                 task.cancel()
-            await asyncio.gather(gone, talk, return_exceptions=True)
+            await asyncio.gather(gone, talk, still, return_exceptions=True)
 
     async def _talk(self) -> None:
         """Returns when the socket closes; raises when the recorder does not answer."""
@@ -244,6 +247,12 @@ class RecorderSupervisor:
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self._on_change(self)
+
+
+async def stood_still(pid: int) -> None:
+    """Wait until the process is stopped (SIGSTOP): it will not answer, and need not be asked."""
+    while not control.stopped(pid):  # noqa: ASYNC110 - nobody but its parent is told
+        await asyncio.sleep(LOOK_S)
 
 
 async def exited(pid: int) -> None:

@@ -164,6 +164,15 @@ def started_ticks(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
+def stopped(pid: int) -> bool:
+    """Whether the process stands still (SIGSTOP); False when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
 def running(run_dir: Path) -> list[Running]:
     """The recorders of this run directory that are alive, stopped ones (SIGSTOP) included."""
     found = []

@@ -204,9 +204,28 @@ async def test_recorder_killed_in_a_pause_stays_paused(open_room: OpenRoom, teac
     await room.recording()
 
 
-async def test_stopped_recorder_is_killed_before_it_is_replaced(
+async def test_stopped_recorder_is_replaced_without_being_asked(
     open_room: OpenRoom, teacher: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(supervisor, "PING_S", 600.0)
+    monkeypatch.setattr(supervisor, "LEAVE_S", 600.0)
+    room = await open_room()
+    await room.classroom.start_class(teacher)
+    await room.recording()
+    stopped = room.recorder_pid
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    await until(lambda: room.recorder_pid not in {None, stopped})
+    assert control.started_ticks(stopped) is None, "there are never two writers"
+    await room.recording()
+    await room.classroom.end_class(teacher, undo=False)
+    await room.finished()
+
+
+async def test_recorder_that_does_not_answer_is_killed_before_it_is_replaced(
+    open_room: OpenRoom, teacher: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "stopped", lambda pid: False)  # it hangs as if it ran
     monkeypatch.setattr(supervisor, "PING_S", 0.2)
     monkeypatch.setattr(supervisor, "HUNG_S", 3.0)
     monkeypatch.setattr(supervisor, "LEAVE_S", 0.2)
