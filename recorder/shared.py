@@ -18,6 +18,8 @@ from typing import BinaryIO, Literal
 
 RUN_DIR = "CLASSROOMD_SHARE_DIR"
 BOARD = "board"
+TALK = "talk"
+"""What is sent there has sound only: the voice of one who asks from elsewhere."""
 MAX_MESSAGE = 16 * 1024 * 1024
 
 _HEAD = struct.Struct(">IB")

@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from streaming.fragments import Init
+from streaming.loudspeaker import RATE, pacat
 from streaming.samples import Sample
 
 SCHEME = "conference"
-RATE = 48_000
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _TIMEOUT_S = 10
 
@@ -122,9 +122,7 @@ class Conference:
             self._load(
                 "module-remap-source", f"master={sink}.monitor", f"source_name={source}", about
             )
-        command = ["pacat", "--playback", f"--device={sink}", "--raw", "--format=s16le"]
-        command += [f"--rate={RATE}", "--channels=2", "--latency-msec=80"]
-        return subprocess.Popen(command, stdin=subprocess.PIPE)
+        return subprocess.Popen(pacat(sink, 80), stdin=subprocess.PIPE)
 
     def _load(self, module: str, *arguments: str) -> None:
         number = _pactl("load-module", module, *arguments)

@@ -3,7 +3,8 @@
 
 Waits on the room's socket for what is shown on the board (`recorder.shared`). H.264 is passed
 through; VP8 is decoded and encoded anew, Opus becomes AAC. While nothing is shown it says so each
-second (the command `waiting`), which is no fault of the source.
+second (the command `waiting`), which is no fault of the source. `webrtc://talk` is the voice of one
+who speaks from elsewhere: the same, without a picture.
 """
 
 from __future__ import annotations
@@ -102,36 +103,29 @@ class Picture:
 
 
 class Sound:
-    """The sound of what is shown, as AAC."""
+    """The sound of what is shown, as AAC; `index` is its place in the feed."""
 
-    def __init__(self, source: str, role: str) -> None:
+    def __init__(self, source: str, role: str, index: int = _SOUND) -> None:
         self._decoder: Any = av.CodecContext.create("opus", "r")
         self._decoder.sample_rate = 48_000
         self._decoder.layout = "stereo"
-        self._encoder = SoundCapture(source, role, 2)
-        told = self._encoder.info
-        self.info = feed.StreamInfo(
-            **{name: getattr(told, name) for name in told.__dataclass_fields__} | {"index": _SOUND}
-        )
+        self._encoder = SoundCapture(source, role, 2, index=index)
+        self.info = self._encoder.info
 
     def take(self, piece: Shared) -> list[feed.Message]:
         """The messages for the feed that come of one piece of sound."""
         found: list[feed.Message] = []
         for frame in self._decoder.decode(av.Packet(piece.data)):
-            for packet in self._encoder.packets(frame, piece.time):
-                found.append(
-                    feed.FeedPacket(
-                        _SOUND, packet.pts, packet.dts, packet.duration, packet.data, True
-                    )
-                )
+            found += self._encoder.packets(frame, piece.time)
         return found
 
 
 class Feeder:
-    """Turns what comes over the socket into the feed."""
+    """Turns what comes over the socket into the feed; `voice`: there is sound only."""
 
-    def __init__(self, output: Output, source: str, role: str) -> None:
+    def __init__(self, output: Output, source: str, role: str, *, voice: bool = False) -> None:
         self._output, self._source, self._role = output, source, role
+        self._voice = voice
         self._picture = Picture(source, role)
         self._sound: Sound | None = None
         self._shown = False
@@ -143,8 +137,8 @@ class Feeder:
             return
         try:
             if piece.media == "video":
-                messages = self._picture.take(piece)
-            elif not self._shown:
+                messages = [] if self._voice else self._picture.take(piece)
+            elif not self._shown and not self._voice:
                 return  # a track begins with its picture
             else:
                 messages = self._take_sound(piece)
@@ -157,7 +151,8 @@ class Feeder:
     def _take_sound(self, piece: Shared) -> list[feed.Message]:
         messages: list[feed.Message] = []
         if self._sound is None:
-            self._sound = Sound(self._source, self._role)
+            index = _PICTURE if self._voice else _SOUND
+            self._sound = Sound(self._source, self._role, index)
             messages.append(self._sound.info)
         return messages + self._sound.take(piece)
 
@@ -193,16 +188,19 @@ def follow(path: Path, feeder: Feeder, stop: threading.Event) -> None:
         stop.wait(AGAIN_S)
 
 
+def _name(url: str) -> str:
+    return urlsplit(url).netloc or urlsplit(url).path
+
+
 def where(url: str) -> Path:
     """The socket of `webrtc://NAME`. Raises SourceError."""
-    name = urlsplit(url).netloc or urlsplit(url).path
     folder = shared.run_dir()
     if folder is None:
         raise SourceError(f"{url}: shared screens are there only where the daemon of a room runs")
     try:
-        return shared.socket_path(folder, name)
+        return shared.socket_path(folder, _name(url))
     except ValueError as error:
-        raise SourceError(f"{url}: {error}; write webrtc://board") from None
+        raise SourceError(f"{url}: {error}; write webrtc://board or webrtc://talk") from None
 
 
 def main() -> int:
@@ -215,7 +213,8 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     try:
-        follow(path, Feeder(output, options.id, options.role), stop)
+        voice = _name(options.url) == shared.TALK
+        follow(path, Feeder(output, options.id, options.role, voice=voice), stop)
     except BrokenPipeError:
         leave_stdout()
     return 0
