@@ -6,7 +6,7 @@ a video inside. Motion on top (a pointer, a person) and the way from page to pag
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -63,14 +63,20 @@ class Deck:
         return list(np.cumsum([page.seconds for page in self.pages])[:-1])
 
 
+def words(dice: np.random.Generator, number: int) -> str:
+    """So many words by chance, the first with a capital."""
+    return " ".join(dice.choice(_WORDS, number)).capitalize()
+
+
 def _pages(seed: int, count: int, seconds: float, lines: int = 4, **given: object) -> list[Page]:
     dice = np.random.default_rng(seed)
-
-    def words(number: int) -> str:
-        return " ".join(dice.choice(_WORDS, number)).capitalize()
-
     return [
-        Page(words(2), [words(4) for _ in range(lines)], seconds, **given)  # type: ignore[arg-type]
+        Page(
+            words(dice, 2),
+            [words(dice, 4) for _ in range(lines)],
+            seconds,
+            **given,  # type: ignore[arg-type]
+        )
         for _ in range(count)
     ]
 
@@ -194,14 +200,15 @@ def frames(deck: Deck, fps: int = FPS) -> Iterator[tuple[float, Picture]]:
         yield t, picture
 
 
-def encode(deck: Deck, path: Path, fps: int = FPS) -> None:
-    """Writes the deck as H.264, as a recorder would hold it."""
+def encode(pictures: Iterable[tuple[float, Picture]], path: Path, crf: int = 23) -> None:
+    """Writes pictures, FPS a second, as H.264, as a recorder would hold them."""
+    options = {"preset": "veryfast", "crf": str(crf)}
     with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=fps, options={"preset": "veryfast", "crf": "23"})
+        stream = out.add_stream("libx264", rate=FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for count, (_, picture) in enumerate(frames(deck, fps)):
+        for count, (_, picture) in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, "bgr24")
-            frame.pts, frame.time_base = count, Fraction(1, fps)
+            frame.pts, frame.time_base = count, Fraction(1, FPS)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
 

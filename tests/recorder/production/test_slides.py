@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import _decks
+from benchmarks import _decks, _unseen
 from benchmarks.text import error_rate, slide
+from recorder.engines import motion
 from recorder.engines.pages import PageTurns
 from recorder.production import slides, text
 from recorder.production.text import Line
 
 
-def turns(deck: _decks.Deck) -> list[float]:
+def turns(pictures: Iterable[tuple[float, _decks.Picture]]) -> list[float]:
     pages, t = PageTurns(), 0
-    for at, picture in _decks.frames(deck):
+    for at, picture in pictures:
         t = round(at * 1e6)
         pages.look(t, np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8))
         pages.settle(t)
@@ -35,7 +37,30 @@ WANTED = ("builds", "dimmed builds", "pointer", "slow fades", "video as a page",
     "deck", [d for d in _decks.decks() if d.name in WANTED], ids=lambda d: d.name
 )
 def test_pages_are_told_from_all_else_that_moves(deck: _decks.Deck) -> None:
-    assert _decks.score(turns(deck), deck.turns) == (len(deck.turns), 0, 0)
+    assert _decks.score(turns(_decks.frames(deck)), deck.turns) == (len(deck.turns), 0, 0)
+
+
+SHOWN = ("low contrast", "scrolled code", "template")
+
+
+@pytest.mark.parametrize(
+    "show", [s for s in _unseen.shows() if s.name in SHOWN], ids=lambda s: s.name
+)
+def test_what_is_written_scrolled_or_framed_is_no_page_of_its_own(show: _unseen.Show) -> None:
+    assert _decks.score(turns(show.frames()), show.turns) == (len(show.turns), 0, 0)
+
+
+def test_a_page_that_is_zoomed_into_and_moved_about_is_the_same_page() -> None:
+    def seen(number: int, t: float) -> motion.Plane:
+        grey = cv2.cvtColor(_unseen._paper(number, t), cv2.COLOR_BGR2GRAY)
+        return np.asarray(cv2.resize(grey, motion.SIZE, interpolation=cv2.INTER_AREA), np.uint8)
+
+    whole, near, aside = seen(1, 1.0), seen(1, 3.0), seen(1, 6.0)
+    assert motion.moved(whole, near)
+    assert motion.moved(near, aside)
+    assert motion.moved(aside, whole)
+    assert not motion.moved(whole, seen(2, 1.0))
+    assert not motion.moved(whole, whole)
 
 
 @pytest.mark.parametrize("name", ["plain", "builds"])
