@@ -103,6 +103,7 @@ def _fork(address: Address, source: str, role: str) -> fed.Child:
 def _record(options: argparse.Namespace, children: dict[str, fed.Child]) -> int:
     import asyncio
 
+    from recorder import heap
     from recorder.recorder import Recorder
     from recorder.recording import Life, Recording, RecordingError
 
@@ -115,6 +116,7 @@ def _record(options: argparse.Namespace, children: dict[str, fed.Child]) -> int:
     if manifest.life is not Life.RECORDING:
         log.error("%s is %s; nothing more is recorded into it", options.folder.name, manifest.life)
         return 2
+    heap.keep_small()
     program = not options.no_program
     recorder = Recorder(recording, manifest, options.run_dir, children=children, program=program)
     return asyncio.run(recorder.run())
