@@ -10,6 +10,8 @@ import time
 
 from recorder import feed
 
+BEAT_S = 0.2
+
 
 class SourceError(Exception):
     """The source cannot be opened; the text says what to do."""
@@ -21,16 +23,38 @@ def boottime_us() -> int:
 
 
 class Output:
-    """The feed on a descriptor, written whole, message by message."""
+    """The feed on a descriptor, written whole, message by message.
+
+    Each method raises BrokenPipeError when nobody reads any more.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._sent = time.monotonic()
 
     def send(self, message: feed.Message) -> None:
-        """Raises BrokenPipeError when nobody reads any more."""
         data = memoryview(feed.encode(message))
         while data:
             data = data[os.write(self._descriptor, data) :]
+        self._sent = time.monotonic()
+
+    def beat(self, every: float = BEAT_S) -> None:
+        """Says that the child does not hang, where it has said nothing for half of `every` seconds.
+
+        Call it at least so often, from the thread that does the work: the promise to go on so is
+        kept by whoever reads, who ends a child that breaks it.
+        """
+        if time.monotonic() - self._sent > every / 2:
+            self.send(feed.Command("alive", {"every": every}))
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Waits for `stop` at most so long and says meanwhile that it lives. Whether it was set."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if stop.wait(min(left, BEAT_S / 2)):
+                return True
+            self.beat()
+        return stop.is_set()
 
 
 def stop_with_stdin() -> threading.Event:

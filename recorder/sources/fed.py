@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the children start before anything that is slow to load
 log = logging.getLogger(__name__)
 
 FIRST_FEED, NEXT_FEED = 20.0, 3.0  # a child sends once a second at least
+LATE = 0.5  # beyond what a child promised
 FIRST_WAIT = 0.1  # a process that died is no camera that must start again
 
 
@@ -76,8 +77,6 @@ class FedSource(threading.Thread):
         self._offset = round(spec.offset_ms * 1000)
         self._wake = threading.Event()
         self._stopping = False
-        self._heard = time.monotonic()
-        self._patience = FIRST_FEED
 
     def retry(self) -> None:
         self._wake.set()
@@ -88,12 +87,14 @@ class FedSource(threading.Thread):
         self._kill()
 
     def check(self) -> None:
-        if self._child is not None and time.monotonic() - self._heard > self._patience:
-            log.warning("source %s: nothing came for %.0f s", self._spec.id, self._patience)
-            self._kill()
+        """Its own thread listens whether the child hangs."""
 
     def measured(self) -> dict[str, float]:
         return {}
+
+    def _hangs(self, seconds: float) -> None:
+        log.warning("source %s: nothing came for %.1f s", self._spec.id, seconds)
+        self._kill()
 
     def _kill(self) -> None:
         child = self._child
@@ -108,7 +109,6 @@ class FedSource(threading.Thread):
         ran = False
         while not self._stopping:
             self._sink.changed("opening")
-            self._heard, self._patience = time.monotonic(), FIRST_FEED
             began = time.monotonic()
             try:
                 child = self._child or self._next()
@@ -156,20 +156,22 @@ class FedSource(threading.Thread):
         import av
 
         from recorder.media import MediaStream, Sample
+        from recorder.sources.silence import Listener
 
         assert child.stdout is not None
-        stream = cast("BinaryIO", io.BufferedReader(cast("io.RawIOBase", child.stdout), 1 << 18))
+        listener = Listener(child.stdout.fileno(), child.pid, self._hangs)
+        listener.patience = FIRST_FEED
+        stream = cast("BinaryIO", io.BufferedReader(listener, 1 << 18))
         announced: dict[int, MediaStream] = {}
         begun = waiting = False
         for message in feed.read(stream):
-            self._heard = time.monotonic()
             match message:
                 case feed.FeedPacket():
                     if message.index not in announced:
                         continue
                     if not begun:
                         begun, waiting = True, False
-                        self._patience = NEXT_FEED
+                        listener.patience = NEXT_FEED
                         order = {index: place for place, index in enumerate(announced)}
                         self._sink.begin(list(announced.values()))
                         self._sink.changed("running")
@@ -198,6 +200,8 @@ class FedSource(threading.Thread):
                         message.channels,
                     )
                     begun = False
+                case feed.Command("alive", {"every": float(every)}):
+                    listener.promised = every + LATE
                 case feed.Command("waiting"):
                     announced.clear()
                     if begun or not waiting:

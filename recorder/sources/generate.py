@@ -156,7 +156,7 @@ def run_picture(stream: PictureStream, output: Output, stop: threading.Event) ->
         if ahead < -_LATE_US:  # the reader stalled, or the machine slept: go on with the present
             count = boottime_us() * fps // 1_000_000
             continue
-        if ahead > 0 and stop.wait(ahead / 1e6):
+        if ahead > 0 and output.wait(stop, ahead / 1e6):
             return
         for packet in stream.packets(count):
             output.send(packet)
@@ -172,7 +172,7 @@ def run_sound(stream: SoundStream, output: Output, stop: threading.Event) -> Non
         if ahead < -_LATE_US:
             position += -ahead * rate // 1_000_000 // size * size
             continue
-        if ahead > 0 and stop.wait(ahead / 1e6):
+        if ahead > 0 and output.wait(stop, ahead / 1e6):
             return
         for packet in stream.packets(position):
             output.send(packet)

@@ -160,6 +160,7 @@ def receive(
     reception = Reception(output, source, role, address.channel)
     heard = time.monotonic()
     while not stop.is_set():
+        output.beat(0.5)
         came = receiver.receive(kinds.recv_all, 200)
         if came & kinds.recv_video:
             heard = time.monotonic()
