@@ -20,7 +20,7 @@ from collections.abc import Iterable
 
 from recorder.sources.open import Address, child_module
 
-AGAIN_AFTER = 1.0  # the one that was taken wants the CPU for itself at first
+AGAIN_AFTER = 0.3  # the one that was taken wants the CPU for itself at first
 _PR_SET_NAME = 15
 
 
