@@ -34,6 +34,7 @@ INPUTS = (
     "tablets.html",
     "console.html",
     "analytics.html",
+    "lti.html",
     "package.json",
     "package-lock.json",
     "tsconfig.json",

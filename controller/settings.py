@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from controller.course_platforms import LtiSection
 from controller.publication import CourseRule, RightsSection
 from controller.reactions import PrivacySpec, TriggerSpec
 from controller.state import AccessRole
@@ -379,6 +380,7 @@ class RoomConfig(_Table):
     server: ServerSection = ServerSection()
     tablets: TabletsSection = TabletsSection()
     streaming: StreamingSection = StreamingSection()
+    lti: LtiSection = LtiSection()
     profiles: ProfilesSection = ProfilesSection()
 
     def scene(self, name: str) -> Scene | None:

@@ -38,6 +38,7 @@ from dashboard.api import (
     hls,
     live,
     login,
+    lti,
     machine,
     persons,
     pushes,
@@ -56,6 +57,9 @@ from dashboard.api import (
 )
 from dashboard.auth import Authenticator, anyone
 from dashboard.description import describe
+from dashboard.first_frame import FirstFrames
+from dashboard.lti.page import NO_FRAME, LtiPage, framed_by
+from dashboard.lti.room import LtiRoom
 from dashboard.presets import PresetPictures
 from dashboard.revocations import Revocations
 from dashboard.room import Technician
@@ -117,12 +121,21 @@ class _Shield:
                 headers = message.setdefault("headers", [])
                 ours = self._capturing if scope["path"] == SHARE_PAGE else self._headers
                 said = {name.lower() for name, _ in headers}  # a page names its own styles
+                if _may_be_framed(headers):
+                    said.add(b"x-frame-options")  # which can name no other site
                 headers.extend(one for one in ours if one[0] not in said)
                 if api and all(name.lower() != b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
             await send(message)
 
         await self._app(scope, count, shielded)
+
+
+def _may_be_framed(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name.lower() == b"content-security-policy" and NO_FRAME.encode() not in value
+        for name, value in headers
+    )
 
 
 def create_app(
@@ -171,6 +184,7 @@ def create_app(
     app.state.broadcast = broadcast
     app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
     app.state.share = broadcast.share if broadcast else ShareRoom(classroom.state_folder)
+    app.state.lti = LtiRoom(classroom.config.lti, secret_key, classroom.state_folder)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
     problems.install(app)
@@ -204,15 +218,15 @@ def create_app(
         pushes,
     ):
         app.include_router(part.router, prefix=API)
+    app.include_router(lti.api, prefix=API)
+    app.include_router(lti.router)
     _install_probes(app, classroom)
     room = classroom.config.room
-    built_pages.install(
-        app,
-        folder,
-        room=room.name,
-        language=room.languages[0],
-        policy=SECURITY_HEADERS["content-security-policy"],
-    )
+    strict = SECURITY_HEADERS["content-security-policy"]
+    framed = framed_by(strict, app.state.lti.frames)
+    frames = FirstFrames(room.name, room.languages[0])
+    built_pages.install(app, folder, frames, strict, framed if app.state.lti.frames else strict)
+    app.state.lti_page = LtiPage(folder / built_pages.PAGES["/lti"], frames, framed)
     undeclared = [route.path for route in declared_routes(app) if route.role is None]
     roles = {(route.method, route.path): str(route.role) for route in declared_routes(app)}
     app.openapi = lambda: describe(app, roles)  # type: ignore[method-assign]

@@ -26,7 +26,10 @@ PAGES = {
     "/tablets": "tablets.html",
     "/console": "console.html",
     "/analytics": "analytics.html",
+    "/lti": "lti.html",
 }
+FRAMED = ("/live", "/review/{_id}", "/recordings/{_id}")
+"""Pages that course platforms may show inside their own."""
 LOOSE = ("icon.svg", "tablet.webmanifest", "tablet-sw.js")
 """Files that keep their name from build to build, at the top."""
 FOREVER = "public, max-age=31536000, immutable"
@@ -60,17 +63,18 @@ def version(pages: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def install(app: FastAPI, pages: Path, *, room: str, language: str, policy: str) -> None:
-    """Serve the pages of the folder `pages`, begun with the room's name and first language.
+def install(app: FastAPI, pages: Path, frames: FirstFrames, policy: str, framed: str) -> None:
+    """Serve the pages of the folder `pages`, begun by `frames`.
 
-    `policy` is the Content-Security-Policy; each page's own styles are added to it.
+    `policy` is the Content-Security-Policy, `framed` that of pages that others may show in a
+    frame; each page's own styles are added to it.
     """
-    frames = FirstFrames(room, language)
     router = APIRouter(include_in_schema=False)
 
     def add(address: str, page: str) -> None:
         async def show(request: Request, _: Annotated[Any, anyone]) -> Response:
-            return _page(request, pages / page, frames, policy)
+            strict = framed if address in FRAMED else policy
+            return _page(request, pages / page, frames, strict)
 
         router.add_api_route(address, show, methods=["GET"], name=f"page {address}")
 

@@ -33,6 +33,7 @@ from dashboard.api.console import SheetView
 from dashboard.api.discovery import Look, ProfileView, Trial
 from dashboard.api.live import LinkView, LiveView
 from dashboard.api.login import Login, Me
+from dashboard.api.lti import ChoiceAnswer
 from dashboard.api.machine import HealthView
 from dashboard.api.pairing import CodeView, NewCodes, TabletView
 from dashboard.api.review import (
@@ -65,6 +66,7 @@ ANSWERS: list[type[BaseModel]] = [
     Draft,
     Inquiry,
     LinkView,
+    ChoiceAnswer,
     LiveView,
     Overview,
     Played,

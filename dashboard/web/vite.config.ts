@@ -8,7 +8,7 @@ export default defineConfig({
     cssCodeSplit: true,
     modulePreload: { polyfill: false },
     emptyOutDir: true,
-    rolldownOptions: { input: ["panel.html", "recordings.html", "review.html", "tablet.html", "board.html", "live.html", "share.html", "tablets.html", "console.html", "analytics.html"] },
+    rolldownOptions: { input: ["panel.html", "recordings.html", "review.html", "tablet.html", "board.html", "live.html", "share.html", "tablets.html", "console.html", "analytics.html", "lti.html"] },
   },
   // `npm run dev` works on pages while the daemon runs beside it.
   server: {

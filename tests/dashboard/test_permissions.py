@@ -27,6 +27,13 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/board"): "everyone",
     ("GET", "/tablets"): "everyone",
     ("GET", "/analytics"): "everyone",
+    ("GET", "/lti"): "everyone",
+    ("GET", "/lti/login"): "everyone",
+    ("POST", "/lti/login"): "everyone",
+    ("POST", "/lti/launch"): "everyone",
+    ("GET", "/lti/jwks"): "everyone",
+    ("POST", "/api/v1/lti/enter"): "everyone",
+    ("POST", "/api/v1/lti/choice"): "everyone",
     ("GET", "/live"): "everyone",
     ("GET", "/share"): "everyone",
     ("GET", "/tablet-sw.js"): "everyone",
@@ -191,7 +198,14 @@ MATRIX: dict[tuple[str, str], AccessRole | str] = {
     ("GET", "/metrics"): AccessRole.TECHNICIAN,
 }
 CALLERS = [None, *AccessRole]
-ANONYMOUS_WRITES = {"/api/v1/login", "/api/v1/tablets/redeem"}
+ANONYMOUS_WRITES = {
+    "/api/v1/login",
+    "/api/v1/tablets/redeem",
+    "/lti/login",
+    "/lti/launch",
+    "/api/v1/lti/enter",
+    "/api/v1/lti/choice",
+}
 
 
 def _address(route: DeclaredRoute) -> str:

@@ -19,6 +19,7 @@ import pytest
 import uvicorn
 from playwright.async_api import Browser, async_playwright
 
+from controller.course_platforms import LtiSection
 from controller.settings import AuthSettings, TokenSpec
 from controller.state import AccessRole, SessionState, SessionView
 from controller.tablets import Tablets
@@ -135,8 +136,9 @@ TOKENS = {role: f"token-{role.value}" for role in AccessRole}
 class Hall:
     """The application over a pretended room whose class is a real recording, on a real port."""
 
-    def __init__(self, root: Path, auth: AuthSettings) -> None:
+    def __init__(self, root: Path, auth: AuthSettings, lti: LtiSection | None = None) -> None:
         self.room = _load("pretend_room", ROOM).PretendRoom(root / "recordings")
+        self.room.config = self.room.config.model_copy(update={"lti": lti or LtiSection()})
         self.app = create_app(self.room, auth=auth, secret_key=b"k" * 32)
         self.live = self.app.state.live
         self.recording: Recording | None = None

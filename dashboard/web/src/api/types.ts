@@ -38,6 +38,11 @@ export interface Checked {
   faults: Fault[];
 }
 
+export interface ChoiceAnswer {
+  return_url: string;
+  jwt: string;
+}
+
 export interface CodeView {
   code: string;
   url: string;

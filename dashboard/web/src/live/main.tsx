@@ -16,6 +16,7 @@ import type { PlayerState } from "./player";
 import { LivePlayer } from "./player";
 import type { Key } from "./texts";
 import { speakFirst, t } from "./texts";
+import { enter } from "../ui/member";
 import { WhepPlayer } from "./whep";
 
 type Way = "now" | "rtc" | "hls" | "thin";
@@ -382,5 +383,5 @@ effect(() => {
 const page = document.getElementById("page");
 if (page !== null) render(<Page />, page);
 void speakFirst();
-void ask();
+void enter().then(ask);
 window.setInterval(() => void ask(), ASK_MS);

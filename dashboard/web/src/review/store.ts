@@ -5,6 +5,7 @@ import { ApiError, get, post, put, remove } from "../api/client";
 import type { Heat, Note, RecordingDetail, ReviewNotes, RightsView } from "../api/types";
 import { language } from "../i18n";
 import { keep, kept } from "../ui/kept";
+import { enter } from "../ui/member";
 import { at, length, seek } from "./player";
 import { search, type Slide } from "./search";
 import { lastBegun, parse, type Cue } from "./vtt";
@@ -57,6 +58,7 @@ export function problem(error: unknown): { status: number; text: string; remedy:
 
 export async function load(): Promise<void> {
   failed.value = null;
+  await enter();
   try {
     const sent = key === null ? "" : `?key=${encodeURIComponent(key)}`;
     const found = await get<RecordingDetail>(recordingPath + sent);
