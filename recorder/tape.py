@@ -19,6 +19,7 @@ from typing import Protocol
 
 from av.error import InvalidDataError
 
+from recorder.annexb import annex_b
 from recorder.clock import US, ClassClock
 from recorder.control import SourceStatus
 from recorder.media import MediaStream, Sample, extension, needs_header
@@ -33,7 +34,7 @@ from recorder.segments import (
     trim,
 )
 from recorder.sources.open import reason
-from recorder.sources.parameters import annex_b, parameter_sets
+from recorder.sources.parameters import parameter_sets
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from streaming.annexb import parameter_sets, start_coded
+from recorder.annexb import annex_b, record_sets, start_coded
 from streaming.boxes import BoxError
 from streaming.conference import SCHEME, Conference
 from streaming.fragments import Init
@@ -78,8 +78,8 @@ class Output:
             else:
                 stream = self._streams[track.id] = self._out.add_stream_from_template(track)
                 if self._annex_b:
-                    stream.codec_context.extradata = parameter_sets(
-                        track.codec_context.extradata or b""
+                    stream.codec_context.extradata = annex_b(
+                        record_sets(track.codec_context.extradata or b"")
                     )
         self._out.start_encoding()
 

@@ -20,8 +20,8 @@ from typing import Any
 import av
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from recorder.annexb import annex_b, record_sets, start_coded
 from streaming import rtc
-from streaming.annexb import parameter_sets, start_coded
 from streaming.boxes import BoxError
 from streaming.fragments import Init
 from streaming.obeying import Obedient, say
@@ -79,7 +79,7 @@ class Program:
             for track in file.streams:
                 extradata = track.codec_context.extradata or b""
                 if track.type == "video":
-                    sets = parameter_sets(extradata)
+                    sets = annex_b(record_sets(extradata))
                 elif track.type == "audio":
                     opus = Opus(extradata)
         return sets, opus

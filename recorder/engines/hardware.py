@@ -31,15 +31,15 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from recorder import encoders
+from recorder.annexb import annex_b, record_sets, start_coded
 from recorder.encoders import VideoSettings
-from recorder.sources.parameters import annex_b, parameter_sets
+from recorder.sources.parameters import parameter_sets
 
 WATCHDOG = 0.7
 START_SECONDS = 8.0
 MOST_DELAY = 4  # pictures that an encoder may keep back
 
 ORDER, ANSWER = struct.Struct("<Bq?"), struct.Struct("<I?")
-_START_CODE = b"\0\0\0\1"
 _PIPE_BYTES = 1 << 20
 
 
@@ -219,9 +219,9 @@ class _Ffmpeg:
             if head[0] & 31 != 9 or len(data) < 5 or data[0] & 15 != 7:
                 continue
             if data[1] == 0:
-                yield _parameter_sets(data[5:])
+                yield annex_b(record_sets(data[5:]))
             elif data[1] == 1:
-                yield Coded(_with_start_codes(data[5:]), data[0] >> 4 == 1)
+                yield Coded(start_coded(data[5:]), data[0] >> 4 == 1)
 
     def end_input(self) -> None:
         self._waiting.put(None)
@@ -233,28 +233,6 @@ class _Ffmpeg:
 def _buffered(process: subprocess.Popen[bytes]) -> BinaryIO:
     assert process.stdout is not None
     return cast("BinaryIO", os.fdopen(os.dup(process.stdout.fileno()), "rb"))
-
-
-def _parameter_sets(record: bytes) -> bytes:
-    """SPS and PPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3), in Annex B."""
-    found, at = [], 5
-    for mask in (31, 255):
-        count, at = record[at] & mask, at + 1
-        for _ in range(count):
-            size = int.from_bytes(record[at : at + 2], "big")
-            found.append(record[at + 2 : at + 2 + size])
-            at += 2 + size
-    return annex_b(found)
-
-
-def _with_start_codes(data: bytes) -> bytes:
-    """Length-prefixed H.264 in Annex B form."""
-    parts, at = [], 0
-    while at + 4 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        parts.append(_START_CODE + data[at + 4 : at + 4 + size])
-        at += 4 + size
-    return b"".join(parts)
 
 
 class Hardware:

@@ -24,6 +24,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from recorder import encoders
+from recorder.annexb import prefixed, record_sets, units
 from recorder.encoders import VideoSettings
 from recorder.engines.chapters import Chapter
 from recorder.production.joining import chapter_list
@@ -186,7 +187,7 @@ class _Edge:
             assert packet.pts is not None
             t = float(packet.pts * self._settings.time_base)
             if self._lengths:
-                made = av.Packet(_prefixed(bytes(packet), self._lengths["size"]))
+                made = av.Packet(prefixed(_slices(bytes(packet)), self._lengths["size"]))
                 made.is_keyframe = packet.is_keyframe
                 yield t, made
             else:
@@ -227,33 +228,12 @@ def _fits(stream: VideoStream, settings: VideoSettings) -> bool:
         ours = encoders.open_video(settings).extradata or b""
     except av.error.FFmpegError:
         return False
-    return _parameter_sets(header) == [
-        unit for unit in _units(ours) if unit[0] & 31 in (_SPS, _PPS)
-    ]
+    return record_sets(header) == [unit for unit in units(ours) if unit[0] & 31 in (_SPS, _PPS)]
 
 
-def _parameter_sets(avcc: bytes) -> list[bytes]:
-    """SPS and PPS of an AVCDecoderConfigurationRecord (ISO/IEC 14496-15, 5.3.3)."""
-    found, at = [], 5
-    for mask in (31, 255):
-        count, at = avcc[at] & mask, at + 1
-        for _ in range(count):
-            size = int.from_bytes(avcc[at : at + 2], "big")
-            found.append(avcc[at + 2 : at + 2 + size])
-            at += 2 + size
-    return found
-
-
-def _units(annexb: bytes) -> list[bytes]:
-    """The NAL units of a byte stream (ITU-T H.264, annex B)."""
-    parts = annexb.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01")
-    return [unit for part in parts if (unit := part.rstrip(b"\x00"))]
-
-
-def _prefixed(annexb: bytes, size: int) -> bytes:
-    """A picture as MP4 holds it: each unit behind its length; headers stand in the file's own."""
-    units = [unit for unit in _units(annexb) if unit[0] & 31 not in (_SPS, _PPS, _AUD)]
-    return b"".join(len(unit).to_bytes(size, "big") + unit for unit in units)
+def _slices(data: bytes) -> list[bytes]:
+    """The units of a picture as MP4 holds them: headers stand in the file's own."""
+    return [unit for unit in units(data) if unit[0] & 31 not in (_SPS, _PPS, _AUD)]
 
 
 def _length_size(stream: VideoStream) -> int:

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import re
 
-_START = re.compile(b"\x00\x00\x01")
+from recorder.annexb import units
+
 _H264_SPS, _H264_PPS = 7, 8
 _HEVC_SETS = (32, 33, 34)
 _SPS_TYPE = {"h264": 7, "hevc": 33}
-
-
-def units(data: bytes) -> list[bytes]:
-    """The NAL units of Annex B data."""
-    starts = [match.end() for match in _START.finditer(data)]
-    ends = [start - 3 for start in starts[1:]] + [len(data)]
-    return [data[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=False)]
 
 
 def unit_type(codec: str, unit: bytes) -> int:
@@ -37,10 +31,6 @@ def parameter_sets(codec: str, data: bytes) -> list[bytes]:
 def sequence_sets(codec: str, sets: list[bytes]) -> set[bytes]:
     """Those that describe the sequence: a new one means another picture format."""
     return {unit for unit in sets if unit_type(codec, unit) == _SPS_TYPE[codec]}
-
-
-def annex_b(sets: list[bytes]) -> bytes:
-    return b"".join(b"\x00\x00\x00\x01" + unit for unit in sets)
 
 
 class _Bits:

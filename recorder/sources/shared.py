@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import av
 
 from recorder import feed, shared
+from recorder.annexb import annex_b
 from recorder.shared import Shared, SharedError
 from recorder.sources.child import (
     Output,
@@ -31,7 +32,7 @@ from recorder.sources.child import (
     stop_with_stdin,
 )
 from recorder.sources.coded import PictureCapture, SoundCapture
-from recorder.sources.parameters import annex_b, h264_size, parameter_sets
+from recorder.sources.parameters import h264_size, parameter_sets
 
 US = 1_000_000
 AGAIN_S = 0.3

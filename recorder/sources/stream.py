@@ -16,6 +16,7 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from recorder.annexb import annex_b
 from recorder.clock import US, ClassClock, SenderClock, SourceClock
 from recorder.media import MediaStream, Sample
 from recorder.recording import SourceSpec
@@ -337,7 +338,7 @@ class StreamSource(threading.Thread):
             return False
         first = not track.sets
         track.sets = sequence
-        changes: dict[str, Any] = {"extradata": parameters.annex_b(sets)}
+        changes: dict[str, Any] = {"extradata": annex_b(sets)}
         if codec == "h264" and (size := parameters.h264_size(next(iter(sequence)))):
             changes["width"], changes["height"] = size
         track.media = replace(track.media, **changes)

@@ -17,9 +17,9 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 
 from controller.state import AccessRole, SessionState
+from recorder.annexb import start_coded
 from streaming import whep, whep_child
 from streaming.access import Visibility
-from streaming.annexb import start_coded
 from streaming.fragments import Fragment, FragmentReader, Init
 from streaming.samples import samples
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from recorder import encoders
+from recorder.annexb import annex_b, record_sets
 from recorder.engines import hardware, proof
 from recorder.engines.hardware import Line
 from recorder.engines.writer import PartWriter
@@ -104,7 +105,7 @@ def test_a_refusal_is_a_lecture_in_software(tmp_path: Path) -> None:
     soft = encoders.open_video(encoders.lecture_settings(320, 180, FPS))
     with av.open(str(writer.path)) as part:  # such a part can be joined with others by copy
         header = bytes(part.streams.video[0].codec_context.extradata or b"")
-        assert hardware._parameter_sets(header) in bytes(soft.extradata or b"")
+        assert annex_b(record_sets(header)) in bytes(soft.extradata or b"")
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
