@@ -18,7 +18,7 @@ from pathlib import Path
 
 from recorder import lock, shared
 from recorder.sources import fed
-from recorder.sources.open import Address, SourceError, child_module, parse
+from recorder.sources.open import Address, SourceError, child_modules, parse
 
 log = logging.getLogger("recorder")
 
@@ -62,8 +62,7 @@ def main() -> int:
     if options.spare is not None:
         from recorder import warm
 
-        modules = {module for kind in options.ready_for if (module := child_module(kind))}
-        warm.load(sorted(modules))
+        warm.load(child_modules(options.ready_for))
         if (order := warm.wait(options.spare, options.keeper)) is None:
             return 0
         options.folder, options.no_program = order.folder, not order.program

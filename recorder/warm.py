@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from recorder.lock import handle_on
+from recorder.sources import standby
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +52,7 @@ class Order:
 def load(modules: Sequence[str]) -> None:
     """Imports what a recorder and its children need, without starting a thread: it will fork."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for name in (*LOADED, *modules):
-        if prepare := getattr(importlib.import_module(name), "prepare", None):
-            prepare()
+    standby.load((*LOADED, *modules))
     del os.environ["OPENBLAS_NUM_THREADS"]
     if "cv2" in sys.modules:
         sys.modules["cv2"].setNumThreads(1)

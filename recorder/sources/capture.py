@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
 
 import av
@@ -24,15 +23,9 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from recorder import encoders, feed
+from recorder.pick import layout
 from recorder.sources import kms
-from recorder.sources.child import (
-    Output,
-    SourceError,
-    arguments,
-    boottime_us,
-    leave_stdout,
-    stop_with_stdin,
-)
+from recorder.sources.child import Output, Serve, SourceError, boottime_us, serve
 from recorder.sources.coded import PictureCapture, SoundCapture
 from recorder.sources.device import REMEDY, Device, DeviceClock, open_device
 
@@ -127,7 +120,6 @@ def capture_pulse(
     command = ["parec", "--raw", "--format=s16le", f"--rate={rate}", f"--channels={channels}"]
     command += ["--latency-msec=20"] + ([f"--device={device.name}"] if device.name else [])
     worker = SoundCapture(source, role, channels, device.channel)
-    layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as child:
         assert child.stdout is not None
         try:
@@ -135,7 +127,7 @@ def capture_pulse(
             size = samples * channels * 2
             while not stop.is_set() and len(data := child.stdout.read(size)) == size:
                 sound = np.frombuffer(data, np.int16).reshape(1, -1)
-                frame = AudioFrame.from_ndarray(sound, "s16", layout)
+                frame = AudioFrame.from_ndarray(sound, "s16", layout(channels))
                 frame.sample_rate = rate
                 for packet in worker.packets(frame, boottime_us() - samples * US // rate):
                     output.send(packet)
@@ -145,26 +137,18 @@ def capture_pulse(
         raise SourceError(f"{url}: ended; {REMEDY['pulse']}")
 
 
-def main() -> int:
-    """Runs until standard input closes; 2 for a wrong URL, 3 when the device fails."""
-    options = arguments("Captures a device and writes its feed to standard output.")
-    output, stop = Output(sys.stdout.fileno()), stop_with_stdin()
-    try:
-        device = Device.parse(options.url)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 2
+def opened(url: str, source: str, role: str) -> Serve:
+    """What captures the device. Raises SourceError."""
+    device = Device.parse(url)
     run = capture_pulse if device.scheme == "pulse" else capture
     if kms.is_kms(device):
         run = kms.capture
-    try:
-        run(device, options.url, output, stop, options.id, options.role)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except BrokenPipeError:
-        leave_stdout()
-    return 0
+    return lambda output, stop: run(device, url, output, stop, source, role)
+
+
+def main() -> int:
+    """Entry of the child: see `serve`."""
+    return serve("Captures a device and writes its feed to standard output.", opened)
 
 
 if __name__ == "__main__":

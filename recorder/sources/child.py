@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from recorder import feed
 
@@ -57,7 +58,10 @@ class Output:
         return stop.is_set()
 
 
-def stop_with_stdin() -> threading.Event:
+Serve = Callable[[Output, threading.Event], None]
+
+
+def _stop_with_stdin() -> threading.Event:
     """An event that is set when standard input closes: the parent is gone or wants an end."""
     stop = threading.Event()
 
@@ -70,15 +74,31 @@ def stop_with_stdin() -> threading.Event:
     return stop
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """What every source child is told: URL, `--id` and `--role`."""
+def _leave_stdout() -> None:
+    """After a broken pipe: keeps the interpreter from complaining about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def serve(description: str, open_source: Callable[[str, str, str], Serve]) -> int:
+    """Runs a source child until standard input closes; its exit status.
+
+    `open_source(url, id, role)` gives what then writes the feed until it is told to stop; 2 where
+    it raises SourceError (the address is wrong), 3 where the source fails later.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("url")
     parser.add_argument("--id", required=True)
     parser.add_argument("--role", required=True)
-    return parser.parse_args()
-
-
-def leave_stdout() -> None:
-    """After a broken pipe: keeps the interpreter from complaining about it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    options = parser.parse_args()
+    output, stop = Output(sys.stdout.fileno()), _stop_with_stdin()
+    status = 2
+    try:
+        run = open_source(options.url, options.id, options.role)
+        status = 3
+        run(output, stop)
+    except SourceError as error:
+        print(error, file=sys.stderr)
+        return status
+    except BrokenPipeError:
+        _leave_stdout()
+    return 0

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import av
 from av.container import InputContainer
 
+from recorder.pick import chosen
 from recorder.sources.child import SourceError
 
 US = 1_000_000
@@ -58,7 +59,7 @@ class Device:
             "screen": _screen_options,
         }
         try:
-            channel = _channel(told.pop("channel", ""))
+            channel = chosen(told.pop("channel", ""))
             options = build[scheme](told)
         except ValueError as error:
             raise SourceError(f"{url}: {error}") from error
@@ -108,13 +109,6 @@ def _alsa_options(told: dict[str, str]) -> dict[str, str]:
 
 def _pulse_options(told: dict[str, str]) -> dict[str, str]:
     return {"channels": _number("channels", told.get("channels", "2"), 1, 32)}
-
-
-def _channel(value: str) -> tuple[int, ...]:
-    names = value.split(",") if value else []
-    if len(names) > 2:
-        raise ValueError("channel is one number, or two for left and right")
-    return tuple(int(_number("channel", name, 1, 64)) for name in names)
 
 
 def _screen_options(told: dict[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ Options in the URL's query: `size=WxH`, `fps=N` (pictures), `page=SECONDS` (slid
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from fractions import Fraction
@@ -20,14 +21,7 @@ import numpy as np
 from av.video.frame import PictureType
 
 from recorder import encoders, feed
-from recorder.sources.child import (
-    Output,
-    SourceError,
-    arguments,
-    boottime_us,
-    leave_stdout,
-    stop_with_stdin,
-)
+from recorder.sources.child import Output, Serve, boottime_us, serve
 from recorder.sources.patterns import PATTERNS, Picture, Slides, TestUrl, speech
 
 _LATE_US = 500_000
@@ -179,24 +173,18 @@ def run_sound(stream: SoundStream, output: Output, stop: threading.Event) -> Non
         position += size
 
 
+def opened(url: str, source: str, role: str) -> Serve:
+    """What writes the feed of a test source. Raises SourceError."""
+    parsed = TestUrl.parse(url)
+    if PATTERNS[parsed.pattern] is None:
+        return functools.partial(run_sound, SoundStream(source, role))
+    return functools.partial(run_picture, PictureStream(parsed, source, role))
+
+
 def main() -> int:
-    """Runs until standard input closes or standard output breaks; 2 when the URL is wrong."""
-    options = arguments("Generates a test source and writes its feed to standard output.")
+    """Entry of the child: see `serve`."""
     cv2.setNumThreads(1)
-    try:
-        url = TestUrl.parse(options.url)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 2
-    output, stop = Output(sys.stdout.fileno()), stop_with_stdin()
-    try:
-        if PATTERNS[url.pattern] is None:
-            run_sound(SoundStream(options.id, options.role), output, stop)
-        else:
-            run_picture(PictureStream(url, options.id, options.role), output, stop)
-    except BrokenPipeError:
-        leave_stdout()
-    return 0
+    return serve("Generates a test source and writes its feed to standard output.", opened)
 
 
 if __name__ == "__main__":

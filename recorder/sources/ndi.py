@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -24,14 +23,8 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from recorder.clock import SourceClock
-from recorder.sources.child import (
-    Output,
-    SourceError,
-    arguments,
-    boottime_us,
-    leave_stdout,
-    stop_with_stdin,
-)
+from recorder.pick import chosen, layout
+from recorder.sources.child import Output, Serve, SourceError, boottime_us, serve
 from recorder.sources.coded import PictureCapture, SoundCapture
 
 US = 1_000_000
@@ -59,10 +52,10 @@ class Address:
             raise SourceError(f"{url}: names no sender; write ndi://MACHINE%20(NAME)")
         if told:
             raise SourceError(f"{url}: option {min(told)} is not known (known: channel)")
-        numbers = channel.split(",") if channel else []
-        if len(numbers) > 2 or not all(n.isdigit() and 1 <= int(n) <= 64 for n in numbers):
-            raise SourceError(f"{url}: channel is one number, or two for left and right")
-        return cls(unquote(name), tuple(map(int, numbers)))
+        try:
+            return cls(unquote(name), chosen(channel))
+        except ValueError as error:
+            raise SourceError(f"{url}: {error}") from error
 
 
 class Stamps:
@@ -133,8 +126,8 @@ class Reception:
             capture = SoundCapture(self._source, self._role, channels, self._pick, index=1)
             self._sound = channels, capture
             self._output.send(capture.info)
-        layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples, np.float32), "fltp", layout)
+        planes = np.ascontiguousarray(samples, np.float32)
+        frame = AudioFrame.from_ndarray(planes, "fltp", layout(channels))
         frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
         for packet in self._sound[1].packets(frame, self._stamps.boottime(at)):
             self._output.send(packet)
@@ -182,23 +175,15 @@ def receive(
     finder.close()
 
 
+def opened(url: str, source: str, role: str) -> Serve:
+    """What receives the sender. Raises SourceError."""
+    address = Address.parse(url)
+    return lambda output, stop: receive(url, address, output, stop, source, role)
+
+
 def main() -> int:
-    """Runs until standard input closes; 2 for a wrong URL, 3 when the sender fails."""
-    options = arguments("Receives NDI and writes its feed to standard output.")
-    output, stop = Output(sys.stdout.fileno()), stop_with_stdin()
-    try:
-        address = Address.parse(options.url)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        receive(options.url, address, output, stop, options.id, options.role)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 3
-    except BrokenPipeError:
-        leave_stdout()
-    return 0
+    """Entry of the child: see `serve`."""
+    return serve("Receives NDI and writes its feed to standard output.", opened)
 
 
 if __name__ == "__main__":

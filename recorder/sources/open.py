@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,9 +81,10 @@ class Address:
         return self.own.get("sub")
 
 
-def child_module(scheme: str) -> str | None:
-    """The module of the child that sources of this kind run in, if they do."""
-    return _CHILDREN.get(scheme)
+def child_modules(schemes: Iterable[str]) -> list[str]:
+    """The modules of the children that sources of these kinds run in, each once."""
+    found = (_CHILDREN.get(scheme.lower()) for scheme in schemes)
+    return sorted({module for module in found if module is not None})
 
 
 def parse(url: str, channel: Sequence[int] = ()) -> Address:

@@ -23,14 +23,7 @@ import av
 from recorder import feed, shared
 from recorder.annexb import annex_b
 from recorder.shared import Shared, SharedError
-from recorder.sources.child import (
-    Output,
-    SourceError,
-    arguments,
-    boottime_us,
-    leave_stdout,
-    stop_with_stdin,
-)
+from recorder.sources.child import Output, Serve, SourceError, boottime_us, serve
 from recorder.sources.coded import PictureCapture, SoundCapture
 from recorder.sources.parameters import h264_size, parameter_sets
 
@@ -204,21 +197,15 @@ def where(url: str) -> Path:
         raise SourceError(f"{url}: {error}; write webrtc://board or webrtc://talk") from None
 
 
+def opened(url: str, source: str, role: str) -> Serve:
+    """What takes the screen that is shared. Raises SourceError."""
+    path = where(url)
+    return lambda output, stop: follow(path, Feeder(output, source, role), stop)
+
+
 def main() -> int:
-    """Runs until standard input closes; 2 for a wrong address."""
-    options = arguments("Takes a screen that is shared from a browser.")
-    output, stop = Output(sys.stdout.fileno()), stop_with_stdin()
-    try:
-        path = where(options.url)
-    except SourceError as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        voice = _name(options.url) == shared.TALK
-        follow(path, Feeder(output, options.id, options.role, voice=voice), stop)
-    except BrokenPipeError:
-        leave_stdout()
-    return 0
+    """Entry of the child: see `serve`."""
+    return serve("Takes a screen that is shared from a browser.", opened)
 
 
 if __name__ == "__main__":

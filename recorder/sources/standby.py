@@ -18,7 +18,7 @@ import sys
 import threading
 from collections.abc import Iterable
 
-from recorder.sources.open import Address, child_module
+from recorder.sources.open import Address, child_modules
 
 AGAIN_AFTER = 0.3  # the one that was taken wants the CPU for itself at first
 _PR_SET_NAME = 15
@@ -29,8 +29,7 @@ class Standby:
 
     def __init__(self, urls: Iterable[str]) -> None:
         """`urls` are those of all sources: it loads what their children need."""
-        modules = {child_module(url.partition(":")[0].lower()) for url in urls}
-        self._modules = sorted(module for module in modules if module is not None)
+        self._modules = child_modules(url.partition(":")[0] for url in urls)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._timer: threading.Timer | None = None
@@ -95,11 +94,16 @@ def _order() -> dict[str, object] | None:
     return dict(json.loads(line)) if byte else None
 
 
-def main() -> int:
-    """Entry of the child."""
-    for name in sys.argv[1:]:
+def load(modules: Iterable[str]) -> None:
+    """Imports them, and does what takes time in each (`prepare`)."""
+    for name in modules:
         if prepare := getattr(importlib.import_module(name), "prepare", None):
             prepare()
+
+
+def main() -> int:
+    """Entry of the child."""
+    load(sys.argv[1:])
     order = _order()
     if order is None:
         return 0
