@@ -147,6 +147,10 @@ class AutoDevice:
             detail="it isn't recognised yet; what can wait is sent when it is",
         )
 
+    async def read(self, command: str, *, timeout: float) -> Value:
+        """As the driver does; None before there is one."""
+        return None if self._driver is None else await self._driver.read(command, timeout=timeout)
+
     async def _live(self) -> None:
         if (known := self._memory.recall(self.spec)) is not None:
             await self._become(known)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from devices.clock import Clock
-from devices.codec import Codec, Meaning, Request
+from devices.codec import Codec, Meaning, Request, UnknownCommand
 from devices.conversation import Conversation, Interrupted, NoAnswer
 from devices.knowledge import Knowledge
 from devices.lifeline import Lifeline
@@ -224,6 +224,21 @@ class Driver:
         if not wait:
             return result.model_copy(update={"outcome": "queued", "value": request.value})
         return await self._result(item, timeout or patience_of(known, self.profile.timing))
+
+    async def read(self, command: str, *, timeout: float) -> Value:
+        """A state as the device tells it now; see DeviceManager.read."""
+        try:
+            item = self._item(self.codec.get(command), READ)
+        except (UnknownCommand, ValueError):
+            return None
+        item.done = asyncio.get_running_loop().create_future()
+        self._queue.put(item)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                if (await item.done).outcome == "confirmed":
+                    return self.state().values.get(item.request.state)
+        self._queue.remove(item)
+        return None
 
     async def _result(self, item: Item, timeout: float) -> CommandResult:
         assert item.done is not None

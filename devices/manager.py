@@ -210,6 +210,13 @@ class DeviceManager:
         """
         return await self._driver(device).send(command, value, timeout=timeout, wait=wait)
 
+    async def read(self, device: str, command: str, *, timeout: float = 1.0) -> Value:
+        """Ask for a state now and wait for the answer, at most `timeout` seconds.
+
+        None when none came, or the device can't tell. Raises UnknownDevice.
+        """
+        return await self._driver(device).read(command, timeout=timeout)
+
     def _driver(self, device: str) -> Driver | AutoDevice:
         try:
             return self._drivers[device]

@@ -55,8 +55,11 @@ class Outcomes:
                 self._reader.was_read(name)
                 self._knowledge.apply(meaning.states, self._waiting.held)
                 self._identified()
-            elif meaning.error_class == "undefined":
+                item.finish("confirmed")
+                return
+            if meaning.error_class == "undefined":
                 self._reader.unsupported(name)
+            item.finish("refused", meaning.detail)
         elif meaning.kind == "ack":
             self._confirm(item, meaning.states)
         elif meaning.error_class == "unavailable" and keepable(request):

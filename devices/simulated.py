@@ -13,6 +13,7 @@ from typing import Any
 from devices.clock import Clock
 from devices.faults import Faults
 from devices.model import Value
+from devices.simulated_head import PAN, TILT, SimulatedHead
 from firmware_profiles.compiled import CompiledCommand, compiled
 from firmware_profiles.fields import TemplateError, Unmapped
 from firmware_profiles.schema import Profile
@@ -68,6 +69,8 @@ class SimulatedDevice:
         self.values = {c.state: self._first(c) for c in self.commands.values()}
         self.values |= self.profile.simulator.state
         self._fields.clear()
+        head = self.profile.simulator.head
+        self._head = None if head is None else SimulatedHead(head, self.clock)
         self._power = bool(self.values.get("power", "power" not in self.commands))
         self._changing_until: float | None = None
         self._changed = self.clock.now() - 1e6
@@ -85,6 +88,8 @@ class SimulatedDevice:
         if command.name == "power":
             self._power, self._changing_until = bool(value), None
         self.values[state] = value
+        if self._head is not None and isinstance(value, int | float):
+            self._head.put(state, value)
 
     def _first(self, command: CompiledCommand) -> Value:
         if command.kind == "boolean":
@@ -227,6 +232,8 @@ class SimulatedDevice:
         elif command.kind != "action":
             self.values[state] = value
             self._fields[state] = dict(fields)
+        if self._head is not None:
+            self._head.told(command.name, value, fields)
         bodies = []
         if not command.spec.replies:
             return self._announce(command, fields)
@@ -265,6 +272,9 @@ class SimulatedDevice:
         known = {**defaults, **fields}
         state = self._state_of(command, known)
         known = {**known, **self._fields.get(state, {}), **fields}
+        if self._head is not None and command.name in (reading := self._head.reading()):
+            self.values[state] = reading[command.name]
+            known |= {"tilt": reading[TILT]} if command.name == PAN else {}
         body = self._build(command.reports[0], known, command, state=state)
         return [] if body is None else [body]
 

@@ -234,13 +234,32 @@ class Evidence(Table):
     golden: list[Golden] = Field(default_factory=list)
 
 
+class Axis(Table):
+    """One axis of a camera's head: its ends and its smallest step in the units in which it is read,
+    and `rate`, units a second at speed 1."""
+
+    low: float
+    high: float
+    step: float = Field(default=1, gt=0)
+    rate: float = Field(gt=0)
+
+
+class Head(Table):
+    """How a simulated camera moves: what `position`, `tilt_position` and `zoom_position` tell."""
+
+    pan: Axis
+    tilt: Axis
+    zoom: Axis | None = None
+
+
 class SimulatorModel(Table):
-    """What the simulated device knows at first, its factory options (a password, perhaps), and
-    whether it answers a refusal."""
+    """What the simulated device knows at first, its factory options (a password, perhaps), whether
+    it answers a refusal, and how it turns."""
 
     options: dict[str, Scalar] = Field(default_factory=dict)
     state: dict[str, Scalar] = Field(default_factory=dict)
     refuse: Literal["nak", "silent"] = "nak"
+    head: Head | None = None
 
 
 class Profile(Table):

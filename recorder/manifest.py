@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 FORMAT_VERSION = 1
 
@@ -54,12 +54,19 @@ Channels = Annotated[
 ]
 
 
+def _limits(presets: tuple[int, ...]) -> tuple[int, ...]:
+    if len(presets) == 1:
+        raise ValueError("name two presets at least: the farthest left, then the farthest right")
+    return presets
+
+
 class SourceSpec(BaseModel):
     """One source as configured: `id` names its track folder, `url` is a source URL.
 
     `framing = "auto"` shows the part of a wide picture in which the presenter is; `follow` names
-    the device that turns this camera after them, to `follow_presets` (from left to right) where
-    there are any.
+    the device that turns this camera after them: to `follow_presets` (from left to right) where
+    there are any, else freely within the places of `follow_limits`, presets of which the first is
+    farthest left and the second farthest right. `follow_home` is where it rests without anybody.
 
     `channel` are the channels of its sound that are heard, counted from 1: one, or one for left
     and one for right; none means all of them. `expect` is the picture that it should
@@ -77,6 +84,8 @@ class SourceSpec(BaseModel):
     framing: Literal["off", "auto"] = "off"
     follow: str | None = None
     follow_presets: tuple[int, ...] = ()
+    follow_limits: Annotated[tuple[int, ...], AfterValidator(_limits)] = ()
+    follow_home: int | None = None
     secret: str | None = None
     offset_ms: float = 0.0
     clock: Literal["arrival", "sender"] = "arrival"

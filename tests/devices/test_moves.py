@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from devices.clock import Clock
 from devices.model import Power
 from devices.rehearsal import Rehearsal, quick
+from devices.simulated import SimulatedDevice
 from firmware_profiles.catalog import Catalog
 from firmware_profiles.schema import Profile
 
@@ -118,3 +120,56 @@ async def test_a_camera_that_was_off_stands_at_no_preset() -> None:
         assert "preset" not in rig.driver.state().values
         await rig.switched_on()
         assert "preset" not in rig.driver.state().values
+
+
+class ByHand(Clock):
+    """A clock that is set."""
+
+    t = 0.0
+
+    def now(self) -> float:
+        return self.t
+
+
+def test_a_moving_camera_tells_where_it_is_now() -> None:
+    """VISCA byte for byte: 20 steps a second and speed, two's complement in four nibbles."""
+    clock = ByHand()
+    camera = SimulatedDevice(Catalog().get("visca/raw"), clock=clock)
+    camera.preset("power", "on")
+
+    def said(asked: str) -> str:
+        return camera.receive(bytes.fromhex(asked)).bodies[-1].hex(" ").upper()
+
+    assert said("81 01 06 01 05 02 01 01") == "90 51"  # left at 5, up at 2
+    clock.t += 2
+    assert said("81 09 06 12") == "90 50 0F 0F 03 08 00 00 05 00"  # -200, 80
+    clock.t += 1
+    assert said("81 01 06 01 05 02 03 03") == "90 51"
+    clock.t += 9
+    assert said("81 09 06 12") == "90 50 0F 0E 0D 04 00 00 07 08"  # stopped at -300, 120
+    assert said("81 01 04 3F 01 04") == "90 51"
+    said("81 01 06 04")
+    clock.t += 0.5
+    assert said("81 09 06 12") == "90 50 0F 0F 04 0C 00 00 00 00"  # -180 on its way home
+    said("81 01 04 3F 02 04")
+    clock.t += 60
+    assert said("81 09 06 12") == "90 50 0F 0E 0D 04 00 00 07 08"
+    said("81 01 06 01 18 01 02 02")  # right at 24, down at 1: to the ends
+    clock.t += 600
+    assert said("81 09 06 12") == "90 50 00 09 09 00 0F 0E 05 00"  # 2448, -432
+    said("81 01 04 07 21")  # nearer, at 1: 10 of 100 a second
+    clock.t += 5
+    assert said("81 09 04 47") == "90 50 02 00 00 00"
+
+
+async def test_a_state_is_read_when_it_is_asked_for() -> None:
+    async with Rehearsal(Catalog().get("visca/raw")) as rig:
+        await rig.switched_on()
+        rig.device.preset("position", -300)
+        rig.device.preset("tilt_position", 120)
+        assert await rig.driver.read("position", timeout=5) == -300
+        assert await rig.driver.read("tilt_position", timeout=5) == 120
+        assert await rig.driver.read("home", timeout=5) is None
+        assert await rig.driver.read("no_such", timeout=5) is None
+        rig.device.faults._periods["silent"] = 1
+        assert await rig.driver.read("position", timeout=0.1) is None
