@@ -29,7 +29,6 @@ HARDWARE = {
     "h264_vaapi": "/dev/dri/renderD*",
     "h264_v4l2m2m": "/dev/video*",
 }
-BY_FFMPEG = frozenset({"h264_vaapi"})  # PyAV's wheel has none: Debian's ffmpeg does it
 PROBE_SECONDS = 20
 SAMPLE_RATE = 48000
 AAC_FRAME = 1024
@@ -39,6 +38,25 @@ AAC_FRAME = 1024
 # costs 3 % of the encode, and without it a film in the inset needs 5 % more bytes for an SSIM
 # that is lower by 0.003.
 _LECTURE = "bframes=0:scenecut=0:weightp=0:me=dia:subme=1"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What an encoder needs of ffmpeg's command line: before the input, as filter, and after."""
+
+    before: tuple[str, ...]
+    filters: str
+    codec: tuple[str, ...]
+
+
+# What PyAV's wheel was built without: Debian's ffmpeg does it.
+BY_FFMPEG = {
+    "h264_vaapi": Line(
+        ("-vaapi_device", "{device}"),
+        "format=nv12,hwupload",
+        ("-c:v", "h264_vaapi", "-rc_mode", "CQP", "-qp", "24", "-async_depth", "1"),
+    ),
+}
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class _Own:
         slot = self._sent % self._slots
         self._sent += 1
         at = slot * self._size
-        self._memory[at : at + self._size] = picture.planes.tobytes()
+        self._memory[at : at + self._size] = picture.planes.data.cast("B")
         self.process.stdin.write(ORDER.pack(slot, picture.pts, picture.key))
 
     def read(self) -> Any:
@@ -132,22 +132,6 @@ class _Own:
         self._memory.close()
 
 
-@dataclass(frozen=True)
-class Line:
-    """What an encoder needs of ffmpeg's command line: before the input, as filter, and after."""
-
-    before: tuple[str, ...]
-    filters: str
-    codec: tuple[str, ...]
-
-
-LINES = {
-    "h264_vaapi": Line(
-        ("-vaapi_device", "{device}"),
-        "format=nv12,hwupload",
-        ("-c:v", "h264_vaapi", "-rc_mode", "CQP", "-qp", "24", "-async_depth", "1"),
-    ),
-}
 # Times towards ffmpeg count eighths of a millisecond: odd ones ask for a key frame.
 _TICKS = 8000
 _FORCED = f"expr:eq(mod(round(t*{_TICKS}),2),1)"
@@ -157,7 +141,7 @@ class _Ffmpeg:
     """Debian's `ffmpeg`: raw pictures in NUT on its input, packets in FLV on its output."""
 
     def __init__(self, settings: VideoSettings) -> None:
-        line = LINES[settings.encoder]
+        line = encoders.BY_FFMPEG[settings.encoder]
         node = encoders.device(settings.encoder) if "{device}" in line.before else ""
         command = ["ffmpeg", "-nostdin", "-loglevel", "error"]
         command += [part.replace("{device}", node or "") for part in line.before]
@@ -250,7 +234,8 @@ class Hardware:
         self._came: queue.SimpleQueue[bytes | Coded | None] = queue.SimpleQueue()
         self._delay = 0
         try:
-            self._child: _Child = (_Ffmpeg if settings.encoder in LINES else _Own)(settings)
+            by_ffmpeg = settings.encoder in encoders.BY_FFMPEG
+            self._child: _Child = (_Ffmpeg if by_ffmpeg else _Own)(settings)
         except OSError as error:
             raise HardwareError(f"{settings.encoder} does not start: {error}") from error
         threading.Thread(target=self._listen, name="packets", daemon=True).start()

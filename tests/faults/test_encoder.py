@@ -67,7 +67,8 @@ def change_hardware(module):
         codec += ["-preset", "none-such"]
     else:
         codec += ["-frames:v", os.environ["FAILS_AFTER"]]
-    module.LINES["h264_ffmpeg"] = module.Line((), "", tuple(codec))
+    line = module.encoders.Line((), "", tuple(codec))
+    module.encoders.BY_FFMPEG["h264_ffmpeg"] = line
 
 CHANGES = {"recorder.encoders": change_encoders, "recorder.engines.hardware": change_hardware}
 sys.meta_path.insert(0, Hook())

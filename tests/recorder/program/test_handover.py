@@ -13,8 +13,7 @@ import pytest
 
 from recorder import encoders
 from recorder.annexb import annex_b, record_sets
-from recorder.engines import hardware, proof
-from recorder.engines.hardware import Line
+from recorder.engines import proof
 from recorder.engines.writer import PartWriter
 
 PICTURES, FPS = 50, 25
@@ -41,7 +40,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "sitecustomize.py").write_text(OWN)
     path = os.pathsep.join(filter(None, [str(tmp_path), str(Path.cwd())]))
     monkeypatch.setenv("PYTHONPATH", path)
-    monkeypatch.setitem(hardware.LINES, "h264_ffmpeg", Line((), "", FFMPEG))
+    monkeypatch.setitem(encoders.BY_FFMPEG, "h264_ffmpeg", encoders.Line((), "", FFMPEG))
     return str(request.param)
 
 
