@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import av
 import numpy as np
 import pytest
 import uvicorn
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from controller.course_platforms import LtiSection
 from controller.settings import AuthSettings, TokenSpec
@@ -29,6 +30,7 @@ from recorder import control, encoders
 from recorder.engines.chapters import Chapter
 from recorder.engines.writer import PartWriter
 from recorder.recording import Layout, ProgramSpec, Recording, Role, SourceSpec, create
+from streaming.share import ShareRoom
 
 CHROMIUM = os.environ.get("CLASSROOMD_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = [
@@ -129,7 +131,8 @@ def _load(name: str, path: Path) -> Any:
 
 
 ROOM = Path(__file__).parents[1] / "dashboard" / "pretend_room.py"
-sys.path.insert(0, str(ROOM.parent))  # what it imports itself lies beside it
+sys.path[:0] = [str(Path(__file__).parent), str(ROOM.parent)]  # what lies beside both
+expect.set_options(timeout=30_000)
 TOKENS = {role: f"token-{role.value}" for role in AccessRole}
 
 
@@ -259,3 +262,30 @@ async def tablets(hall: Hall, tmp_path: Path) -> AsyncIterator[Any]:
     hall.app.state.tablets = made
     yield made
     await made.stop()
+
+
+# --- shared screens --------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[ShareRoom]:
+    # A Unix socket's path is short: pytest's folders may be too deep for it.
+    with tempfile.TemporaryDirectory(prefix="share-") as folder:
+        made = ShareRoom(Path(folder))
+        yield made
+        await made.stop()
+
+
+@pytest.fixture
+async def laptop() -> AsyncIterator[Callable[..., Any]]:
+    from sharing import Laptop  # aiortc is not everywhere
+
+    made: list[Laptop] = []
+
+    def make(codec: str = "H264") -> Laptop:
+        made.append(Laptop(codec))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.pc.close()
