@@ -20,7 +20,7 @@ TOKEN = {"Authorization": "Bearer token-instructor"}
 @pytest.fixture
 async def stream(served: str) -> AsyncIterator[websockets.ClientConnection]:
     async with websockets.connect(
-        f"ws://{served}/api/v1/events", additional_headers=TOKEN
+        f"ws://{served}/api/v1/events", additional_headers=TOKEN, open_timeout=60
     ) as socket:
         yield socket
 
@@ -39,7 +39,7 @@ async def test_the_room_comes_first_and_then_each_change(
     first = json.loads(await stream.recv())
     assert first["kind"] == "snapshot"
     assert first["data"]["name"] == "Lecture hall 2"
-    async with httpx.AsyncClient(base_url=f"http://{served}", headers=TOKEN) as client:
+    async with httpx.AsyncClient(base_url=f"http://{served}", headers=TOKEN, timeout=60) as client:
         await client.post("/api/v1/session", json={"title": "Optics"})
     assert (await _hear(stream, "session"))["title"] == "Optics"
     room.level(lectern=-20.0)
@@ -49,7 +49,7 @@ async def test_the_room_comes_first_and_then_each_change(
 async def test_a_quiet_room_still_ticks(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.05)
     async with websockets.connect(
-        f"ws://{served}/api/v1/events", additional_headers=TOKEN
+        f"ws://{served}/api/v1/events", additional_headers=TOKEN, open_timeout=60
     ) as socket:
         assert "now" in await _hear(socket, "tick")
 
@@ -64,7 +64,7 @@ async def test_one_that_does_not_keep_up_is_closed_and_may_come_again(
 ) -> None:
     address = f"ws://{served}/api/v1/events"
     async with websockets.connect(
-        address, additional_headers=TOKEN, max_queue=1, compression=None
+        address, additional_headers=TOKEN, max_queue=1, compression=None, open_timeout=60
     ) as slow:
         await _hear(slow, "snapshot")
         padding = "x" * 4000
@@ -78,13 +78,13 @@ async def test_one_that_does_not_keep_up_is_closed_and_may_come_again(
                 await asyncio.wait_for(slow.recv(), 30)
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == events.TOO_SLOW
-    async with websockets.connect(address, additional_headers=TOKEN) as again:
+    async with websockets.connect(address, additional_headers=TOKEN, open_timeout=60) as again:
         assert (await _hear(again, "snapshot"))["room"] == "lab-2"
 
 
 async def test_a_client_that_leaves_is_forgotten(served: str, room: Any) -> None:
     async with websockets.connect(
-        f"ws://{served}/api/v1/events", additional_headers=TOKEN
+        f"ws://{served}/api/v1/events", additional_headers=TOKEN, open_timeout=60
     ) as socket:
         await _hear(socket, "snapshot")
         assert room.events.subscribers == 1
@@ -97,11 +97,11 @@ async def test_a_client_that_leaves_is_forgotten(served: str, room: Any) -> None
 
 async def test_signing_out_ends_the_stream(served: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "TICK_S", 0.05)
-    async with httpx.AsyncClient(base_url=f"http://{served}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{served}", timeout=60) as client:
         await client.post("/api/v1/login", json={"pin": "2222"})
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
         async with websockets.connect(
-            f"ws://{served}/api/v1/events", additional_headers={"Cookie": cookies}
+            f"ws://{served}/api/v1/events", additional_headers={"Cookie": cookies}, open_timeout=60
         ) as socket:
             await _hear(socket, "snapshot")
             await client.post("/api/v1/logout", json={})
@@ -113,7 +113,7 @@ async def test_signing_out_ends_the_stream(served: str, monkeypatch: pytest.Monk
 
 
 async def test_another_sites_page_does_not_listen(served: str) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{served}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{served}", timeout=60) as client:
         await client.post("/api/v1/login", json={"pin": "2222"})
         cookies = "; ".join(f"{name}={value}" for name, value in client.cookies.items())
     with pytest.raises(websockets.InvalidStatus) as refused:

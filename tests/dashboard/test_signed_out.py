@@ -76,11 +76,13 @@ async def test_a_socket_ends_with_the_sign_in_that_opened_it(
     served: str, monkeypatch: pytest.MonkeyPatch, pin: str, path: str
 ) -> None:
     monkeypatch.setattr(sockets, "TICK_S", 0.05)
-    async with httpx.AsyncClient(base_url=f"http://{served}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{served}", timeout=60) as client:
         assert (await client.post("/api/v1/login", json={"pin": pin})).status_code == 200
         headers = {"Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
         address = f"ws://{served}/api/v1{path}"
-        async with websockets.connect(address, additional_headers=headers) as socket:
+        async with websockets.connect(
+            address, additional_headers=headers, open_timeout=60
+        ) as socket:
             assert await asyncio.wait_for(socket.recv(), 30)
             assert (await client.post("/api/v1/logout", json={})).status_code == 204
             async with asyncio.timeout(10):

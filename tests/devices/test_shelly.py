@@ -60,7 +60,7 @@ async def test_the_first_generation_is_asked_with_get(
     await until(manager, "relay", lambda s: s.model == "SHSW-1")
     device.preset("relay", False)
     await until(manager, "relay", lambda s: s.values.get("relay") is False)
-    async with httpx.AsyncClient(base_url=address, auth=("admin", PASSWORD)) as http:
+    async with httpx.AsyncClient(base_url=address, auth=("admin", PASSWORD), timeout=60) as http:
         answer = await http.get("/relay/0?turn=on")
         assert answer.json() == {"ison": True}
         assert (await http.get("/relay/2?turn=on")).status_code == 404
@@ -98,7 +98,7 @@ async def test_one_that_goes_away_comes_back(behind_http: Any, manage: Any, unti
 )
 async def test_what_is_no_call_is_refused(behind_http: Any, sent: bytes) -> None:
     device, address = await behind_http("shelly/gen2-http")
-    async with httpx.AsyncClient(base_url=address) as http:
+    async with httpx.AsyncClient(base_url=address, timeout=60) as http:
         assert (await http.post("/rpc", content=sent)).status_code == 404
     assert device.received == []
 

@@ -46,7 +46,7 @@ async def test_captions_are_a_rendition_and_a_file(hall: Any, make_live: Any) ->
     path.write_text(HEAD + cue(0.5, "Light") + cue(4.2, "is &lt;fast&gt;"))
     hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
     base = f"http://{await hall.serve()}/api/v1/live"
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         assert (await http.get(base)).json()["captions"] == ["en"]
         answer = await http.get(f"{base}/{recording.id}/captions/en.vtt")
         assert answer.text == path.read_text()

@@ -44,7 +44,9 @@ async def on_air(hall: Any, make_live: Any) -> AsyncIterator[tuple[Any, Recordin
 
 
 def client(hall: Any, role: AccessRole | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://{hall.address}/api/v1", headers=headers(role))
+    return httpx.AsyncClient(
+        base_url=f"http://{hall.address}/api/v1", headers=headers(role), timeout=60
+    )
 
 
 @pytest.mark.parametrize("visibility", Visibility)
@@ -112,7 +114,7 @@ async def test_the_socket_sends_what_a_player_needs(on_air: Any, decoded: Any) -
     hall, recording, maker = on_air
     uri = f"ws://{hall.address}/api/v1/live/{recording.id}/watch/program"
     async with websockets.connect(
-        uri, additional_headers=headers(AccessRole.INSTRUCTOR), max_size=None
+        uri, additional_headers=headers(AccessRole.INSTRUCTOR), max_size=None, open_timeout=60
     ) as socket:
         media, texts = b"", []
         async with asyncio.timeout(30):

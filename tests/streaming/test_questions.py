@@ -70,7 +70,7 @@ async def test_home_and_tablets_ask_in_one_channel(hall: Any, tablets: Any) -> N
         await member.hello()
         return member
 
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         assert (await http.get(base)).json()["asks"] is False
         assert (await http.post(address, json=asked)).status_code == 401
         made = (await http.post(f"{base}/link", json={}, headers=TEACHER)).json()

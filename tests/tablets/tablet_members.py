@@ -149,7 +149,7 @@ class PageTablet:
 
     async def connect(self, **hello: Any) -> None:
         self.socket = await websockets.connect(
-            self._address, additional_headers=self._headers, max_size=None
+            self._address, additional_headers=self._headers, max_size=None, open_timeout=60
         )
         await self.put(self.replica.hello(**hello))
         self._task = asyncio.create_task(self._listen())

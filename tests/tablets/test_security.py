@@ -56,7 +56,7 @@ async def test_nobody_reads_anothers_answers(
         assert str(SECRET + 1) not in told, "the right answer is not told before it is shown"
         assert not {"results", "seats"} & {m["type"] for m in one.heard}
     async with httpx.AsyncClient(
-        base_url=people["nobody"].base_url, headers=eve._headers
+        base_url=people["nobody"].base_url, headers=eve._headers, timeout=60
     ) as stolen:
         for path in ("lesson", "lesson/summary", "sessions/c1/answers.csv", "decks", "", "codes"):
             answer = await stolen.get(f"/api/v1/tablets/{path}".rstrip("/"))
@@ -83,7 +83,9 @@ async def test_a_revoked_credential_opens_nothing(page: Any, tablets: Any, peopl
     await tablets.room.pairing.revoke(eve.paired.tablet.id)
     bearer = {"Authorization": f"Bearer {eve.paired.credential}"}
     for headers in (bearer, eve._headers):
-        async with httpx.AsyncClient(base_url=people["nobody"].base_url, headers=headers) as device:
+        async with httpx.AsyncClient(
+            base_url=people["nobody"].base_url, headers=headers, timeout=60
+        ) as device:
             assert (await device.get("/api/v1/tablets/me")).status_code == 401
             assert (await device.get("/api/v1/tablets/join")).status_code == 401
             broker = await device.post("/api/v1/tablets/broker", json={})

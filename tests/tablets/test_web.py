@@ -28,7 +28,7 @@ async def test_pairing_a_class_set_and_a_students_own_phone(
     assert code["url"].endswith(f"/tablet#{code['code']}")
     got = []
     for _ in names:
-        async with httpx.AsyncClient(base_url=f"http://{web}") as device:
+        async with httpx.AsyncClient(base_url=f"http://{web}", timeout=60) as device:
             made = await device.post("/api/v1/tablets/redeem", json={"code": code["code"]})
             got.append(made.json()["name"])
             assert (await device.get("/api/v1/tablets/me")).json()["name"] == got[-1]
