@@ -36,24 +36,28 @@ async def test_a_silent_connection_is_made_anew_each_time(chromium: Any, hall: A
     made: asyncio.Queue[Any] = asyncio.Queue()
 
     async def room(socket: Any) -> None:
-        socket.send(json.dumps(NOW))
         made.put_nowait(socket)
+
+    async def heard(socket: Any, may: bool) -> None:
+        """The room says something, and the page has heard it."""
+        socket.send(json.dumps(NOW | {"may": may}))
+        await page.wait_for_selector("button.main" if may else ".said")
 
     await page.route("**/api/v1/share", lambda route: route.fulfill(json=NOW))
     await page.route_web_socket("**/api/v1/share/events*", room)
     await page.goto(f"http://{await hall.serve()}/share?lang=en")
     async with asyncio.timeout(60):
-        first = await made.get()
-        await page.wait_for_selector("[data-link=open]")
+        socket = await made.get()
+        await heard(socket, False)
         await page.clock.run_for(40_000)
-        first.send(json.dumps(NOW | {"name": "Ada"}))
-        await page.wait_for_selector("[data-link=open]")
+        await heard(socket, True)
         await page.clock.run_for(40_000)
         assert made.empty()  # it was heard 40 s ago
         for _ in range(2):
             await page.clock.run_for(70_000)
-            await made.get()
+            socket = await made.get()
             await page.wait_for_selector("[data-link=open]")
+            await heard(socket, False)
 
 
 async def test_the_room_says_so_that_it_is_there(
@@ -65,6 +69,8 @@ async def test_the_room_says_so_that_it_is_there(
     token = {"Authorization": f"Bearer token-{AccessRole.INSTRUCTOR.value}"}
     async with (
         asyncio.timeout(30),
-        connect(f"ws://{address}/api/v1/share/events", additional_headers=token) as socket,
+        connect(
+            f"ws://{address}/api/v1/share/events", additional_headers=token, open_timeout=60
+        ) as socket,
     ):
         assert await socket.recv() == await socket.recv()  # nothing has changed meanwhile
