@@ -7,7 +7,7 @@ from typing import Any
 
 from browsing import Watched
 from panel_states import all_on, start_class
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from devices.model import Health
 
@@ -39,11 +39,11 @@ async def test_a_device_is_switched_and_shown_as_it_confirms(panel: Watched, roo
 async def test_sound_and_picture_are_at_hand(panel: Watched, room: Any) -> None:
     page = panel.page
     await _on(page, room)
-    layouts = await page.locator(".layouts").bounding_box()
-    actions = await page.locator(".actions").bounding_box()
-    assert layouts and actions
-    assert layouts["y"] + layouts["height"] <= actions["y"], "seen without scrolling"
     volume = page.get_by_role("slider", name="Volume of Display")
+    await expect(volume).to_be_enabled()
+    box = "document.querySelector('.{}').getBoundingClientRect().{}"
+    below = f"{box.format('layouts', 'bottom')} <= {box.format('actions', 'top')}"
+    assert await page.evaluate(below), "seen without scrolling"
     await volume.fill("35")
     await expect(page.locator(".volume-number")).to_have_text("35")
     await page.get_by_role("button", name="Display: Mute the sound").click()
@@ -69,30 +69,32 @@ async def test_a_camera_moves_only_while_it_is_held(panel: Watched, room: Any) -
     left = page.get_by_role("button", name="Left", exact=True)
     await left.hover()
 
-    async def stopped(expected: str) -> None:
+    async def stopped(button: Locator, expected: str) -> None:
+        """Let go, it asks for no more; a stop is said twice where the movement is on its way."""
+        await expect(button).to_have_attribute("aria-pressed", "false")
         async with asyncio.timeout(30):
-            while not {expected, "stop"} <= set(asked := _asked(room, "pan_tilt")):  # noqa: ASYNC110
+            while expected not in (asked := _asked(room, "pan_tilt")) or asked[-1] != "stop":  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        assert set(asked) == {expected, "stop"}
-        assert asked[-1] == "stop"
-        room.calls.clear()
 
     await page.mouse.down()
     await expect(left).to_have_attribute("aria-pressed", "true")
     await page.mouse.up()
-    await stopped("left")
+    await stopped(left, "left")
+    right = page.get_by_role("button", name="Right", exact=True)
+    await right.hover()
     await page.mouse.down()
-    await expect(left).to_have_attribute("aria-pressed", "true")
+    await expect(right).to_have_attribute("aria-pressed", "true")
     await page.mouse.move(5, 5)  # the finger slips off
-    await stopped("left")
+    await stopped(right, "right")
     await page.mouse.up()
     up = page.get_by_role("button", name="Up", exact=True)
     await up.focus()
     await page.keyboard.down("Enter")
     await expect(up).to_have_attribute("aria-pressed", "true")
     await page.evaluate("window.dispatchEvent(new Event('blur'))")
-    await stopped("up")
+    await stopped(up, "up")
     await page.keyboard.up("Enter")
+    assert set(_asked(room, "pan_tilt")) == {"left", "right", "up", "stop"}
 
     await expect(page.get_by_role("button", name="Go to view Lectern")).to_be_visible()
     await page.get_by_role("button", name="Save view").click()

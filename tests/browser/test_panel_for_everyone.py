@@ -12,7 +12,8 @@ from playwright.async_api import Page, expect
 LANGUAGES = ("en", "fr", "es", "ar", "ru", "zh")
 
 
-async def test_the_whole_class_goes_by_keyboard(served: Served, open_page: Open) -> None:
+async def test_the_whole_class_goes_by_keyboard(served: Served, open_page: Open, room: Any) -> None:
+    room.undo_s = 600
     page = (await open_page(served.url)).page
     await sign_in(page)
     await page.wait_for_selector(".start")

@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 from browsing import ADMIN, Daemon, Open, sign_in
@@ -44,8 +46,9 @@ async def _until(ask: Callable[[], Any]) -> Any:
 async def test_the_timetables_class_is_one_tap_with_real_wires(
     daemon: Daemon, open_page: Open
 ) -> None:
-    now = datetime.now(UTC)
-    daemon.plan(("PHY-101 Optics", now - timedelta(minutes=1), now + timedelta(minutes=44)))
+    now = datetime.now(UTC).replace(microsecond=0)
+    ends = now + timedelta(minutes=44)
+    daemon.plan(("PHY-101 Optics", now - timedelta(minutes=1), ends))
     async with _admin(daemon) as admin:
         told = (await admin.post("/timetable/refresh", json={})).json()
         assert told.get("next") and told["next"]["state"] == "now", told
@@ -55,7 +58,12 @@ async def test_the_timetables_class_is_one_tap_with_real_wires(
         await page.locator(".start").click()
         await page.wait_for_selector(".strip.is-live")
         await expect(page.locator(".strip-title")).to_have_text("PHY-101 Optics")
-        await expect(page.locator(".strip-until")).to_contain_text("44 minutes left")
+        room = (await admin.get("/room")).json()
+        assert datetime.fromisoformat(room["session"]["planned_end"]) == ends
+        there = ends.astimezone(ZoneInfo(room["timezone"]))
+        await expect(page.locator(".strip-until")).to_have_text(
+            re.compile(rf"^until {there:%H:%M} · 4\d minutes left$")
+        )
         await page.locator(".help-button").click()
         await page.get_by_role("button", name="No picture").click()
         await expect(page.locator(".help-state")).to_contain_text("has been called")

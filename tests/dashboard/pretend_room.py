@@ -103,6 +103,7 @@ class PretendRoom:
         self.pictures = 0
         self.crash = False
         self._undo: asyncio.Task[None] | None = None
+        self.undo_s = 10.0
         self._started = datetime.now(UTC)
 
     # --- reading -------------------------------------------------------------------------------
@@ -207,7 +208,7 @@ class PretendRoom:
         session = self._need(actor, "end", undo=undo)
         if undo:
             session.state = SessionState.ENDING
-            session.undo_until = datetime.now(UTC) + timedelta(seconds=10)
+            session.undo_until = datetime.now(UTC) + timedelta(seconds=self.undo_s)
             self._undo = asyncio.create_task(self._end_later())
         else:
             self._ended()
@@ -352,7 +353,7 @@ class PretendRoom:
         return self._told()
 
     async def _end_later(self) -> None:
-        await asyncio.sleep(10)
+        await asyncio.sleep(self.undo_s)
         self._ended()
         self.tell()
 
