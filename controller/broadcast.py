@@ -1,7 +1,7 @@
-"""What goes out of the room while a class is live: viewers, shared screens, pushes.
+"""What goes out of the room while a class is live: viewers, shared screens, pushes; who speaks in.
 
 `[streaming]` of room.toml, and one object that follows the class: pushes begin and end with it,
-shared screens end with it. It only reads `live/`; nothing here can slow a recording.
+shared screens and raised hands end with it. It only reads `live/`, and can slow no recording.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from controller.state import Actor, RoomView, SessionState, SessionView
 from streaming.live import LiveRoom
 from streaming.push import Pushes, PushStatus
 from streaming.share import Sharer, ShareRoom
+from streaming.talk import Hand, TalkRoom
 
 _OVER = {SessionState.ENDED, SessionState.PLANNED}
 _log = structlog.get_logger(__name__)
@@ -58,6 +59,13 @@ class Broadcast:
             whep=settings.whep,
         )
         self.share = ShareRoom(run_dir, on_shown=self._shown, enabled=settings.share)
+        self.talk = TalkRoom(
+            run_dir,
+            enabled=settings.talk.enabled,
+            output=settings.talk.output,
+            on_speaking=self._speaking,
+            on_output=self._output,
+        )
         self.pushes = Pushes(settings.push, resolve=_secret, on_change=self._pushed)
         self._room = room
         self._folder: Path | None = None
@@ -75,6 +83,7 @@ class Broadcast:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.pushes.stop()
         await self.share.stop()
+        await self.talk.stop()
         await self.live.close()
 
     async def push(self, actor: Actor, id_: str, on: bool) -> PushStatus:
@@ -114,6 +123,7 @@ class Broadcast:
                 self._folder = None
                 await self.pushes.stop()
                 await self.share.clear()
+                await self.talk.clear()
             return
         with contextlib.suppress(ClassroomError):
             folder = await asyncio.to_thread(self._room.recording_folder, session.recording)
@@ -144,6 +154,19 @@ class Broadcast:
         self._later(self._note("share", data))
         label = "" if sharer is None else sharer.kind
         self._later(self._room.mark("share", {"shown": sharer is not None, "label": label}))
+
+    def _speaking(self, hand: Hand | None) -> None:
+        self._later(self._note("talk", {} if hand is None else {"speaks": hand.name}))
+        self._later(self._room.mark("talk", {"speaking": hand is not None}))
+
+    def _output(self, trouble: str) -> None:
+        words = Words(
+            "warning",
+            "technician",
+            f"The room does not hear who speaks from elsewhere ({trouble}).",
+            "Check output under [streaming.talk]; it is tried again while somebody speaks.",
+        )
+        self._room.alarms.set("talk.output", words if trouble else None, "talk")
 
     async def _note(self, kind: str, data: dict[str, Any]) -> None:
         with contextlib.suppress(JournalError):

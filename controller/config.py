@@ -23,6 +23,7 @@ from devices.manager import AUTO, SpecError, UnknownCommand, check_auto, check_s
 from firmware_profiles.catalog import Catalog
 from publishing import targets
 from publishing.target import TargetError
+from streaming import talk
 
 __all__ = ["AuthSettings", "ConfigError", "RoomConfig", "SecretError", "load", "resolve_secret"]
 
@@ -232,6 +233,7 @@ def _inconsistencies(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
                 yield (table, index, "id"), f"the id {item.id!r} is used twice", "Choose another."
             seen[item.id] = index
     yield from _pushes(config)
+    yield from _talk(config)
     codecs: dict[str, Codec] = {}
     catalog = Catalog(config.profiles.paths)
     for index, spec in enumerate(config.devices):
@@ -311,6 +313,16 @@ def _pushes(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
             yield loc, "nothing is live to be sent", "Set live = true under [recording]."
         if "{secret}" in push.url and push.secret is None:
             yield loc, "the address wants a secret", 'Add secret = "file:/path".'
+
+
+def _talk(config: RoomConfig) -> Iterator[tuple[_Loc, str, str]]:
+    recorded = any(source.url == talk.SOURCE for source in config.sources)
+    if config.streaming.talk.enabled and config.streaming.talk.output is None and not recorded:
+        yield (
+            ("streaming", "talk", "enabled"),
+            "nobody would hear who speaks from elsewhere",
+            f'Name an output, or add a source with url = "{talk.SOURCE}".',
+        )
 
 
 def _scene(

@@ -20,6 +20,7 @@ from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
 from publishing.target import TargetConfig
 from recorder.recording import Layout, ProgramSpec, SourceSpec
+from streaming import loudspeaker
 from streaming.access import Visibility
 from streaming.push import PushSpec
 
@@ -45,6 +46,11 @@ def _is_pattern(text: str) -> str:
         re.compile(text)
     except re.error as error:
         raise ValueError(f"this is no regular expression ({error})") from None
+    return text
+
+
+def _is_output(text: str) -> str:
+    loudspeaker.parse(text)
     return text
 
 
@@ -342,6 +348,17 @@ class TabletsSection(_Table):
     moodle_secret: SecretRef | None = None
 
 
+class TalkSection(_Table):
+    """`[streaming.talk]`: who watches from elsewhere may ask to speak into the room.
+
+    `output`: where the room hears them, `pulse://SINK` or `alsa://DEVICE`; without one they are
+    recorded only, by a source `webrtc://talk`.
+    """
+
+    enabled: bool = False
+    output: Annotated[str, AfterValidator(_is_output)] | None = None
+
+
 class StreamingSection(_Table):
     """`[streaming]`: who may watch a class that says nothing else, and where it is pushed.
 
@@ -354,6 +371,7 @@ class StreamingSection(_Table):
     share: bool = True
     whep: int = Field(default=8, ge=0, le=50)
     push: list[PushSpec] = Field(default_factory=list)
+    talk: TalkSection = TalkSection()
 
 
 class RoomConfig(_Table):

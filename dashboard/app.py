@@ -50,6 +50,7 @@ from dashboard.api import (
     share,
     tablet_socket,
     tablets,
+    talk,
     timetable,
     trail,
     view,
@@ -67,11 +68,15 @@ from firmware_profiles.catalog import Catalog
 from streaming.live import LiveRoom
 from streaming.share import ShareRoom
 
+from streaming.talk import TalkRoom
 API = "/api/v1"
-SHARE_PAGE = "/share"
-MAY_CAPTURE = (
-    b"camera=(self), microphone=(self), display-capture=(self), geolocation=(), payment=(), usb=()"
-)
+MAY_CAPTURE = {
+    "/share": (
+        b"camera=(self), microphone=(self), display-capture=(self), "
+        b"geolocation=(), payment=(), usb=()"
+    ),
+    "/live": b"camera=(), microphone=(self), geolocation=(), payment=(), usb=()",
+}
 OPENAPI = "/api/openapi.json"
 MAX_BODY = 256 * 1024
 LARGE = {**tablets.LARGE, backup.RESTORE: backup.LARGEST}
@@ -96,9 +101,10 @@ class _Shield:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._headers = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
-        self._capturing = [
-            (k, MAY_CAPTURE if k == b"permissions-policy" else v) for k, v in self._headers
-        ]
+        self._capturing = {
+            page: [(k, may if k == b"permissions-policy" else v) for k, v in self._headers]
+            for page, may in MAY_CAPTURE.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,7 +125,7 @@ class _Shield:
         async def shielded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
-                ours = self._capturing if scope["path"] == SHARE_PAGE else self._headers
+                ours = self._capturing.get(scope["path"], self._headers)
                 said = {name.lower() for name, _ in headers}  # a page names its own styles
                 if _may_be_framed(headers):
                     said.add(b"x-frame-options")  # which can name no other site
@@ -185,6 +191,7 @@ def create_app(
     app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
     app.state.share = broadcast.share if broadcast else ShareRoom(classroom.state_folder)
     app.state.lti = LtiRoom(classroom.config.lti, secret_key, classroom.state_folder)
+    app.state.talk = broadcast.talk if broadcast else TalkRoom(classroom.state_folder)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
     problems.install(app)
@@ -216,6 +223,7 @@ def create_app(
         whep,
         share,
         pushes,
+        talk,
     ):
         app.include_router(part.router, prefix=API)
     app.include_router(lti.api, prefix=API)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 from typing import Annotated, Literal
 
 from fastapi import Depends
@@ -11,7 +11,8 @@ from starlette.requests import HTTPConnection
 from controller.classroom import Classroom
 from controller.errors import ClassroomError
 from controller.state import AccessRole, SessionState
-from dashboard.auth import Identity, anyone
+from dashboard.auth import Identity, anyone, authenticator
+from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from devices.tablets.lesson import Lesson
 from recorder.recording import RecordingError
@@ -84,6 +85,53 @@ async def watched(
             "Open the link that your teacher gave you, or sign in.",
         )
     return found
+async def watched_by_known(
+    connection: HTTPConnection, recording: str, caller: Identity | None
+) -> LiveClass:
+    """The same for those only who are signed in or came by a link; others: ProblemError 401.
+
+    That holds where everybody may watch, too.
+    """
+    found = await watched(connection, recording, caller)
+    if caller is None and not invited(live_room(connection), found, *keys_of(connection)):
+        raise stranger()
+    return found
+
+
+def asker_of(connection: HTTPConnection, caller: Identity | None) -> str:
+    """Who asks, for the time between two questions: their network's address, and their name."""
+    asker = caller_of(connection.client.host if connection.client else None)
+    return asker if caller is None else asker + caller.name
+
+
+def stranger() -> ProblemError:
+    """What somebody is told who neither is signed in nor came by a link."""
+    return ProblemError(
+        401,
+        "not_signed_in",
+        "Sign in first.",
+        "Sign in, or open the link that your teacher gave you.",
+    )
+
+
+async def still_watched(connection: HTTPConnection, recording: str) -> bool:
+    """Whether the class is on and this caller may still watch it."""
+    room: Classroom = connection.app.state.classroom
+    return state(room, recording) != "ended" and await still_allowed(connection, recording)
+
+
+async def still_allowed(connection: HTTPConnection, recording: str) -> bool:
+    """Whether this caller may still watch the class, on or not."""
+    caller = None
+    with contextlib.suppress(ProblemError):
+        caller = authenticator(connection).identify(connection)
+    try:
+        await watched(connection, recording, caller)
+    except ProblemError:
+        return False
+    return True
+
+
 
 
 def state(room: Classroom, recording: str) -> State:

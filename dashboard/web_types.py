@@ -49,6 +49,7 @@ from dashboard.api.review import (
 )
 from dashboard.api.rights import Correction, Erase, Hold, Trim, Withdraw
 from dashboard.api.session import End, Extend, SetLayout, Start
+from dashboard.api.talk import HandState, TalkView
 from dashboard.api.timetable import Skip
 from dashboard.presets import PresetPicture
 from dashboard.problems import Problem
@@ -71,7 +72,9 @@ ANSWERS: list[type[BaseModel]] = [
     Overview,
     Played,
     PushStatus,
+    HandState,
     TabletView,
+    TalkView,
     CommandResult,
     HealthView,
     JournalEntry,

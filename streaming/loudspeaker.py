@@ -25,8 +25,9 @@ QUEUED = 15
 """Pieces of 20 ms that may wait; the oldest go when the output does not keep up."""
 IDLE_S = 2.0
 AGAIN_S = 3.0
-STUCK_S = 3.0
-PROVEN_S = 0.5
+STUCK_S = 5.0
+PROVEN_BYTES = 96_000
+"""More than a player reads before it has opened its output."""
 
 _NAMES = {
     "pulse": re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.:@-]*)?"),
@@ -83,7 +84,8 @@ class Loudspeaker:
         self._process: subprocess.Popen[bytes] | None = None
         self._told: str | None = None
         self._decoder: Any = None
-        self._started = self._again_at = 0.0
+        self._again_at = 0.0
+        self._taken = 0
         self._writing: float | None = None
         self._thread = threading.Thread(target=self._run, name="loudspeaker", daemon=True)
         self._thread.start()
@@ -135,12 +137,13 @@ class Loudspeaker:
         try:
             for sound in self._decoded(piece):
                 process.stdin.write(sound)
+                self._taken += len(sound)
             process.stdin.flush()
         finally:
             self._writing = None
         if process.poll() is not None:
             raise BrokenPipeError
-        if self._told != "" and time.monotonic() - self._started > PROVEN_S:
+        if self._taken > PROVEN_BYTES:
             self._say("")
 
     def _begin(self) -> subprocess.Popen[bytes]:
@@ -156,7 +159,7 @@ class Loudspeaker:
         )
         assert self._process.stdin is not None
         fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._started = time.monotonic()
+        self._taken = 0
         self._decoder = av.CodecContext.create("opus", "r")
         self._decoder.sample_rate, self._decoder.layout = RATE, "stereo"
         self._resampler = av.AudioResampler("s16", "stereo", RATE)

@@ -31,7 +31,7 @@ from streaming.rtc import AUDIO_CLOCK, Encoded
 JOIN_S = 15.0
 GONE_S = 5.0
 LOOK_S = 1.0
-_JUMP_US = 2_000_000
+_JUMP_US, _STEP_US = 2_000_000, 10_000
 
 
 class Times:
@@ -45,8 +45,10 @@ class Times:
         said = piece.stamp * 1_000_000 / AUDIO_CLOCK
         late = piece.arrived - said
         known = self._offset
-        if known is None or late < known or late - known > _JUMP_US:
+        if known is None or late - known > _JUMP_US:
             self._offset = late
+        elif late < known:
+            self._offset = max(late, known - _STEP_US)
         else:
             self._offset = known + (late - known) / 500  # the two clocks drift
         return round(said + self._offset)

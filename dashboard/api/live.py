@@ -10,32 +10,30 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
-from starlette.requests import HTTPConnection
 
 from controller.classroom import Classroom
-from controller.errors import ClassroomError
 from dashboard.api.pairing import qr
-from dashboard.auth import authenticator
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
 from dashboard.sockets import until_left, until_one_ends
+from dashboard.talking import Talk, recorded
 from dashboard.visibility import show_to
 from dashboard.watching import (
     LINK_COOKIE,
     Caller,
     Live,
     State,
-    allowed,
     keys_of,
     lesson_of,
     state,
+    still_allowed,
     watched,
 )
-from recorder.recording import RecordingError
 from streaming.access import Visibility
 from streaming.captions import languages
 from streaming.hub import Message, Viewer
 from streaming.live import PROGRAM, LiveClass, LiveRoom, open_manifest, views
+from streaming.talk import TalkRoom
 
 router = APIRouter(prefix="/live", tags=["live"])
 
@@ -60,6 +58,14 @@ class ShownQuestion(BaseModel):
     remote: bool
 
 
+class TalkOffer(BaseModel):
+    """Where a viewer asks to speak; whether the room would hear it, and whether it is recorded."""
+
+    socket: str
+    heard: bool
+    recorded: bool
+
+
 class LiveView(BaseModel):
     """What is live in the room, for someone who may watch it.
 
@@ -67,7 +73,7 @@ class LiveView(BaseModel):
     `socket`, `hls` and `whep` are addresses on this server (`{view}` stands for a source's id);
     `captions` are languages, to be had at `captions/<language>.vtt` beside `hls`;
     `asks`: the caller may send questions; `question` is the one that the class sees now;
-    `whep` is for callers who are signed in or came by a link.
+    `whep` and `talk` are for callers who are signed in or came by a link.
     """
 
     state: State
@@ -83,6 +89,7 @@ class LiveView(BaseModel):
     slides: str | None = None
     captions: list[str] = []
     asks: bool = False
+    talk: TalkOffer | None = None
     question: ShownQuestion | None = None
 
 
@@ -111,6 +118,7 @@ async def live_now(
     response: Response,
     room: Room,
     live: Live,
+    talk: Talk,
     caller: Caller,
     key: Annotated[str | None, Query(max_length=400)] = None,
 ) -> LiveView:
@@ -151,8 +159,17 @@ async def live_now(
         whep=f"{base}/whep" if program and known and live.whep.offered else None,
         slides=f"{base}/slides.jpg" if any(v.role == "slides" for v in pictures) else None,
         asks=lesson is not None and known,
+        talk=_offer(talk, state(room, one.id), one) if known else None,
         question=shown and ShownQuestion.model_validate(shown),
         captions=await asyncio.to_thread(languages, one.folder),
+    )
+
+
+def _offer(talk: TalkRoom, now: State, one: LiveClass) -> TalkOffer | None:
+    if now == "ended" or talk.missing() is not None:
+        return None
+    return TalkOffer(
+        socket=f"/api/v1/live/{one.id}/talk", heard=talk.heard, recorded=recorded(one, now)
     )
 
 
@@ -283,28 +300,5 @@ async def _send_state(
         await asyncio.sleep(1.0)
         if asyncio.get_running_loop().time() - checked > TICK_S:
             checked = asyncio.get_running_loop().time()
-            if not await _still_allowed(socket, room, live, one.id):
+            if not await still_allowed(socket, one.id):
                 return NOT_YOURS
-
-
-async def still_watched(
-    connection: HTTPConnection, room: Classroom, live: LiveRoom, recording: str
-) -> bool:
-    """Whether the class is on and this caller may still watch it."""
-    on = state(room, recording) != "ended"
-    return on and await _still_allowed(connection, room, live, recording)
-
-
-async def _still_allowed(
-    connection: HTTPConnection, room: Classroom, live: LiveRoom, recording: str
-) -> bool:
-    caller = None
-    with contextlib.suppress(ProblemError):
-        caller = authenticator(connection).identify(connection)
-    one = live.known(recording)
-    if one is None:
-        try:
-            one = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
-        except (RecordingError, ClassroomError):
-            return False
-    return allowed(live, one, caller, *keys_of(connection))

@@ -11,10 +11,16 @@ from starlette.requests import HTTPConnection
 
 from controller.classroom import Classroom
 from dashboard.auth import Identity, authenticator, declares, guard_write
-from dashboard.lockout import caller_of
 from dashboard.problems import ProblemError
 from dashboard.room import Instructor, Room
-from dashboard.watching import Live, invited, keys_of, lesson_of, state, watched
+from dashboard.watching import (
+    asker_of,
+    keys_of,
+    lesson_of,
+    state,
+    stranger,
+    watched_by_known,
+)
 from devices.tablets.inquiries import MAX_NAME, MAX_TEXT, Inquiry
 from devices.tablets.lesson import Lesson
 from devices.tablets.teaching import NotNowError
@@ -49,32 +55,20 @@ async def _viewer(connection: HTTPConnection) -> Identity | None:
     guard_write(connection)
     identity = authenticator(connection).identify(connection)
     if identity is None and not keys_of(connection):
-        raise _stranger()
+        raise stranger()
     return identity
 
 
 Viewer = Annotated[Identity | None, Depends(_viewer)]
 
 
-def _stranger() -> ProblemError:
-    return ProblemError(
-        401, "not_signed_in", "Sign in to ask.", "Open the link that your teacher gave you."
-    )
-
-
 @router.post("/{recording}/questions", status_code=201)
-async def ask(
-    request: Request, room: Room, live: Live, caller: Viewer, recording: str, asked: Asked
-) -> Taken:
+async def ask(request: Request, room: Room, caller: Viewer, recording: str, asked: Asked) -> Taken:
     """Asks the lecturer; needs a sign-in or a link, also where everybody may watch."""
-    one = await watched(request, recording, caller)
-    if caller is None and not invited(live, one, *keys_of(request)):
-        raise _stranger()
+    await watched_by_known(request, recording, caller)
     if state(room, recording) == "ended":
         raise ProblemError(409, "no_session", "The class is over.", "")
-    asker = caller_of(request.client.host if request.client else None)
-    if caller is not None:
-        asker += caller.name
+    asker = asker_of(request, caller)
     ident = secrets.token_hex(8)
     try:
         await _lesson(request, room).inquire(ident, asker, asked.name, asked.text, remote=True)

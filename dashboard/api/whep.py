@@ -8,12 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.requests import HTTPConnection
 
-from dashboard.api.live import still_watched
 from dashboard.auth import Identity, authenticator, declares, same_origin
 from dashboard.problems import ProblemError
 from dashboard.room import Room
 from dashboard.sdp import SDP, must_be_sdp, offer_of
-from dashboard.watching import Live, invited, keys_of, state, watched
+from dashboard.watching import Live, keys_of, state, still_watched, stranger, watched_by_known
 from recorder.recording import LIVE
 from streaming.live import PROGRAM, PROGRAM_FILE, views
 from streaming.whep import WhepError
@@ -37,17 +36,8 @@ async def _player(connection: HTTPConnection) -> Identity | None:
     with contextlib.suppress(ProblemError):
         identity = authenticator(connection).identify(connection)
     if identity is None and not keys_of(connection):
-        raise _stranger()
+        raise stranger()
     return identity
-
-
-def _stranger() -> ProblemError:
-    return ProblemError(
-        401,
-        "not_signed_in",
-        "Sign in to watch this way.",
-        "Open the link that your teacher gave you, or choose another way to watch.",
-    )
 
 
 Player = Annotated[Identity | None, Depends(_player)]
@@ -63,9 +53,7 @@ async def watch(
     all its candidates (there is no trickling). `Location` ends it (DELETE); it
     ends by itself with the class, and when the caller may no longer watch.
     """
-    one = await watched(request, recording, caller)
-    if caller is None and not invited(live, one, *keys_of(request)):
-        raise _stranger()
+    one = await watched_by_known(request, recording, caller)
     must_be_sdp(request)
     if all(view.id != PROGRAM for view in views(one.manifest)) or state(room, one.id) == "ended":
         raise ProblemError(409, "no_session", "The program is not live.", "Wait for the class.")
@@ -74,7 +62,7 @@ async def watch(
         id_, answer = await live.whep.watch(
             one.folder / LIVE / PROGRAM_FILE,
             offer,
-            lambda: still_watched(request, room, live, one.id),
+            lambda: still_watched(request, one.id),
         )
     except WhepError as error:
         status = _STATUS.get(error.code, 503)

@@ -289,3 +289,47 @@ async def laptop() -> AsyncIterator[Callable[..., Any]]:
     yield make
     for one in made:
         await one.pc.close()
+
+
+# --- talk-back -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def microphone() -> AsyncIterator[Callable[[], Any]]:
+    from talking import Microphone  # aiortc is not everywhere
+
+    made: list[Microphone] = []
+
+    def make() -> Microphone:
+        made.append(Microphone())
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.pc.close()
+
+
+@pytest.fixture
+async def talking() -> AsyncIterator[Callable[..., Any]]:
+    from talking import Talking
+
+    made: list[Talking] = []
+    # A Unix socket's path is short: pytest's folders may be too deep for it.
+    with tempfile.TemporaryDirectory(prefix="talk-") as folder:
+
+        def make(output: str | None = None) -> Talking:
+            made.append(Talking(Path(folder), output))
+            return made[-1]
+
+        yield make
+        for one in made:
+            await one.room.stop()
+
+
+@pytest.fixture
+async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    from sounding import pulseaudio
+
+    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
+        async with pulseaudio(Path(folder), monkeypatch):
+            yield

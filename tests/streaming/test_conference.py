@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import array
 import asyncio
-import os
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from sounding import needs_pulse
 
 from streaming import conference
 from streaming.push import Pushes, PushSpec
-
-needs_pulse = pytest.mark.skipif(
-    not all(shutil.which(name) for name in ("pulseaudio", "pactl", "pacat", "parec")),
-    reason="PulseAudio is not installed: apt-get install pulseaudio pulseaudio-utils",
-)
 
 
 def test_addresses_are_checked_and_what_is_missing_is_said() -> None:
@@ -36,27 +28,6 @@ def test_addresses_are_checked_and_what_is_missing_is_said() -> None:
             PushSpec(id="zoom", url=wrong)
     missing = conference.problems("conference:///dev/video9999")
     assert "modprobe v4l2loopback video_nr=9999" in missing[0]
-
-
-@pytest.fixture
-async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """A PulseAudio of this test's own, without any device."""
-    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
-        for name in ("XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH", "PULSE_STATE_PATH", "HOME"):
-            monkeypatch.setenv(name, folder)
-        monkeypatch.setenv("PULSE_SERVER", f"unix:{folder}/native")
-        process = await asyncio.create_subprocess_exec(
-            *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"),
-            *("--disable-shm=yes", "-L", f"module-native-protocol-unix socket={folder}/native"),
-            env=os.environ | {"PULSE_SERVER": ""},
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        async with asyncio.timeout(30):
-            while not (Path(folder) / "native").exists():  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
-        yield
-        process.terminate()
-        await process.wait()
 
 
 async def _output(*command: str) -> str:

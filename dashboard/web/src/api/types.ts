@@ -211,6 +211,23 @@ export interface Found {
   detail: string;
 }
 
+export interface Hand {
+  id: string;
+  name: string;
+  state: "asking" | "admitted" | "speaking" | "over";
+  muted: boolean;
+  since: number;
+}
+
+export interface HandState {
+  state: "asking" | "admitted" | "speaking" | "over";
+  muted: boolean;
+  why: "" | "ended" | "not_come" | "class_over" | "not_allowed" | "left";
+  heard: boolean;
+  recorded: boolean;
+  place: string;
+}
+
 export type Health = "connecting" | "online" | "degraded" | "offline";
 
 export interface HealthView {
@@ -291,6 +308,7 @@ export interface LiveView {
   slides: string | null;
   captions: string[];
   asks: boolean;
+  talk: TalkOffer | null;
   question: ShownQuestion | null;
 }
 
@@ -726,6 +744,19 @@ export interface TabletView {
   battery: number | null;
   last_contact: number | null;
   connected: boolean;
+}
+
+export interface TalkOffer {
+  socket: string;
+  heard: boolean;
+  recorded: boolean;
+}
+
+export interface TalkView {
+  available: boolean;
+  heard: boolean;
+  trouble: string;
+  hands: Hand[];
 }
 
 export interface TimetableView {

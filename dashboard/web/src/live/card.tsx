@@ -1,16 +1,17 @@
-// The panel's card about what leaves the room: who may watch, how many do, where it is pushed, and
-// whose screen is on the board.
+// The panel's card about what leaves the room: who may watch, how many do, where it is pushed,
+// what students ask, and whose screen is on the board.
 
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { get, post } from "../api/client";
-import type { Inquiry, LinkView, LiveView, PushStatus } from "../api/types";
+import type { Inquiry, LinkView, LiveView, PushStatus, TalkView } from "../api/types";
 import { t, type Key } from "../i18n";
 import { ask, link as room } from "../room/store";
 import { follow, shared } from "../share/state";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Qr } from "../ui/qr";
+import { Hands } from "./hands";
 
 const VISIBILITIES = ["nobody", "course", "campus", "public"] as const;
 const ASK_MS = 3000;
@@ -18,15 +19,18 @@ const ASK_MS = 3000;
 const air = signal<LiveView | null>(null);
 const pushes = signal<PushStatus[]>([]);
 const questions = signal<Inquiry[]>([]);
+const talk = signal<TalkView | null>(null);
 
 async function look(): Promise<void> {
   try {
-    const [told, sent, asked] = await Promise.all([
+    const [told, sent, asked, spoken] = await Promise.all([
       get<LiveView>("/live"),
       get<PushStatus[]>("/live/pushes"),
       get<Inquiry[]>("/live/questions"),
+      get<TalkView>("/live/talk"),
     ]);
     air.value = told;
+    talk.value = spoken;
     pushes.value = sent;
     questions.value = asked;
   } catch {
@@ -191,7 +195,8 @@ export function OnAirCard() {
   const told = air.value;
   const watched = told !== null && told.hls !== null;
   const sends = pushes.value.length > 0 || shared.value?.available === true;
-  if (!watched && !sends && questions.value.length === 0) return null;
+  const hands = talk.value?.hands ?? [];
+  if (!watched && !sends && questions.value.length + hands.length === 0) return null;
   return (
     <section class="card on-air-card" aria-labelledby="on-air-title">
       <h2 id="on-air-title">{t("air.title")}</h2>
@@ -207,6 +212,7 @@ export function OnAirCard() {
           ))}
         </div>
       )}
+      {talk.value !== null && hands.length > 0 && <Hands told={talk.value} look={look} />}
       <Sharing />
     </section>
   );

@@ -14,6 +14,7 @@ import { playHls } from "./hls";
 import { keepInStep } from "./pair";
 import type { PlayerState } from "./player";
 import { LivePlayer } from "./player";
+import { Speak } from "./speak";
 import type { Key } from "./texts";
 import { speakFirst, t } from "./texts";
 import { enter } from "../ui/member";
@@ -335,6 +336,13 @@ function AskedNow({ question }: { question: NonNullable<LiveView["question"]> })
   );
 }
 
+/** Who speaks must not be seconds behind what they answer to. */
+function listenAtOnce(told: LiveView): void {
+  if (way.value === "now" || way.value === "rtc") return;
+  if (told.whep !== null && WhepPlayer.supported) way.value = "rtc";
+  else if (LivePlayer.supported) way.value = "now";
+}
+
 function message(told: LiveView | null): Key | null {
   if (told === null) return "connecting";
   if (told.state === "off" || told.state === "paused") return told.state;
@@ -371,6 +379,9 @@ function Page() {
       {open && <Choices told={told} />}
       {open && told.asks && (told.state === "live" || told.state === "paused") && (
         <AskLecturer told={told} />
+      )}
+      {open && told.talk !== null && (
+        <Speak offer={told.talk} listen={() => listenAtOnce(told)} />
       )}
     </div>
   );

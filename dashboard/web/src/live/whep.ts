@@ -5,8 +5,8 @@ import type { PlayerState } from "./player";
 
 const LOST_MS = 2500;
 const AGAIN_MS = [500, 1500, 3000, 5000];
-/** Another way to watch is better: not allowed, too many, a busy machine, no H.264. */
-const GIVEN_UP = new Set([404, 406, 409, 429, 503]);
+/** Another way to watch is better: not allowed, too many, a busy machine, no H.264, a long offer. */
+const GIVEN_UP = new Set([401, 404, 406, 409, 413, 429, 503]);
 
 export class WhepPlayer {
   private pc: RTCPeerConnection | null = null;

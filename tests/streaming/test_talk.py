@@ -1,0 +1,188 @@
+"""A voice from elsewhere: who may, one at a time, and recorded as it came."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("aiortc", reason="aiortc is not installed: pip install classroomd[webrtc]")
+
+from sharing import until
+from talking import Microphone, Talking, raised, speaks
+
+from recorder import feed, shared
+from recorder.sources.child import Output
+from recorder.sources.shared import Feeder
+from streaming import talk, talk_child
+from streaming.rtc import Encoded
+from streaming.talk import TalkError
+
+
+async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
+    talking: Callable[..., Talking], microphone: Callable[[], Microphone], tmp_path: Path
+) -> None:
+    here = talking()
+    room = here.room
+    assert not room.heard
+    one = raised(room, "  Kim \n  of  Oslo ")
+    assert one.hand.name == "Kim of Oslo"
+    with pytest.raises(TalkError, match="not been admitted"):
+        await room.speak(one, "v=0")
+    room.admit(one.hand.id)
+    for wrong in ("v=0", "v=0\r\nm=video 9 x\r\n", "v=0\r\nm=audio 9\r\nm=audio 9\r\nopus/48000"):
+        with pytest.raises(TalkError) as caught:
+            await room.speak(one, wrong)
+        assert caught.value.code == "no_connection"
+    await speaks(room, one, microphone())
+    assert here.spoke == ["Kim of Oslo"]
+
+    reader, writer = await asyncio.open_unix_connection(str(here.socket))
+    with (tmp_path / "feed").open("w+b", buffering=0) as file:
+        feeder = Feeder(Output(file.fileno()), "voice", "microphone", voice=True)
+
+        async def piece() -> shared.Shared:
+            async with asyncio.timeout(20):
+                head = await reader.readexactly(4)
+                body = await reader.readexactly(int.from_bytes(head, "big"))
+            found = shared.read(io.BytesIO(head + body))
+            assert found is not None
+            feeder.take(found)
+            return found
+
+        said = [await piece() for _ in range(60)]
+        assert {one.media for one in said} == {"audio"}
+        # By its own clock, 20 ms each, whenever the network brought it.
+        steps = [after.time - before.time for before, after in pairwise(said)]
+        assert all(9_999 <= step <= 25_000 for step in steps)
+        await room.mute(one.hand.id, True)
+        while (await piece()).media != "nothing":
+            pass
+        assert [(await piece()).media for _ in range(2)] == ["nothing"] * 2
+        await room.mute(one.hand.id, False)
+        while (await piece()).media != "audio":
+            pass
+        await room.end(one.hand.id)
+        assert (one.hand.state, one.why) == ("over", "ended")
+        while (await piece()).media != "nothing":
+            pass
+        file.seek(0)
+        messages = list(feed.read(file))
+    writer.close()
+    info = next(one for one in messages if isinstance(one, feed.StreamInfo))
+    assert (info.index, info.media, info.codec) == (0, "audio", "aac")
+    assert sum(isinstance(one, feed.FeedPacket) for one in messages) > 40
+    assert "waiting" in {one.name for one in messages if isinstance(one, feed.Command)}
+    assert here.spoke == ["Kim of Oslo", None]
+
+
+async def test_one_speaks_at_a_time_and_nobody_asks_too_often(
+    talking: Callable[..., Talking], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = talking().room
+    first, second = raised(room), raised(room, "Ada", "elsewhere")
+    room.admit(first.hand.id)
+    with pytest.raises(TalkError) as caught:
+        room.admit(second.hand.id)
+    assert caught.value.code == "one_speaks"
+    await room.end(first.hand.id)
+    assert room.admit(second.hand.id).state == "admitted"
+    with pytest.raises(TalkError, match="no longer there"):
+        room.admit(first.hand.id)
+    for _ in range(talk.HANDS_EACH):
+        raised(room)
+    for asker, code in (("home", "too_many"), ("elsewhere", "")):
+        if code:
+            with pytest.raises(TalkError) as caught:
+                raised(room, asker=asker)
+            assert caught.value.code == code
+    for hand in [one for one in room.hands() if one.name == "Kim"]:
+        await room.end(hand.id)
+    for _ in range(talk.ASKS_EACH - 1 - talk.HANDS_EACH):
+        await room.end(raised(room).hand.id)
+    with pytest.raises(TalkError) as caught:
+        raised(room)
+    assert caught.value.code == "too_soon"
+    with pytest.raises(TalkError) as caught:
+        raised(room, " \n ", "somewhere")
+    assert caught.value.code == "no_name"
+    monkeypatch.setattr(talk, "MAX_HANDS", 1)
+    with pytest.raises(TalkError) as caught:
+        raised(room, asker="somewhere")
+    assert caught.value.code == "too_many"
+    await room.clear()
+    assert (second.hand.state, second.why) == ("over", "class_over")
+    assert room.hands() == []
+
+
+async def test_one_who_does_not_come_vanishes_or_loses_the_child(
+    talking: Callable[..., Talking],
+    microphone: Callable[[], Microphone],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = talking()
+    room = here.room
+    one = raised(room)
+    room.admit(one.hand.id)
+    await speaks(room, one, microphone())
+    assert room._child.process is not None
+    room._child.process.kill()
+    await until(lambda: one.hand.state == "admitted")
+    again = microphone()
+    await speaks(room, one, again)  # the page, by itself
+    await again.pc.close()
+    await until(lambda: one.hand.state == "admitted")
+    assert here.spoke == ["Kim", None, "Kim", None]
+    monkeypatch.setattr(talk, "COME_S", 0.1)
+    await room.end(one.hand.id)
+    late = raised(room)
+    room.admit(late.hand.id)
+    await until(lambda: late.why == "not_come")
+    # The page of one who asks has gone, and comes back to another that is still there.
+    monkeypatch.setattr(talk, "GRACE_S", 0.1)
+    gone = raised(room)
+    with room.shown(gone):
+        pass
+    await until(lambda: gone.why == "left")
+    assert room.hands() == []
+
+
+async def test_a_microphone_without_a_word_makes_room(
+    microphone: Callable[[], Microphone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network is gone: not even silence comes. One that never connects is let go as well."""
+    monkeypatch.setattr(talk_child, "GONE_S", 0.5)
+    monkeypatch.setattr(talk_child, "JOIN_S", 0.5)
+    monkeypatch.setattr(talk_child, "LOOK_S", 0.05)
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(talk_child, "say", lambda **data: told.append(data))
+    monkeypatch.setattr(talk_child.rtc, "answer", _no_answer)
+    desk = talk_child.Desk()
+    watching = asyncio.create_task(desk.watch_over())
+    order = {"do": "speak", "voice": "v", "sdp": await microphone().offer()}
+    await desk.take(order)
+    await until(lambda: told)
+    assert told == [{"event": "voice", "voice": "v", "state": "gone"}]
+    assert desk.voices == {}
+    watching.cancel()
+
+
+async def _no_answer(_: Any, __: str) -> str:
+    return "v=0"
+
+
+def test_times_follow_the_speaker_and_not_the_network() -> None:
+    times = talk_child.Times()
+    told = []
+    for number in range(100):
+        late = 300_000 if number in range(40, 50) else 0
+        piece = Encoded("audio", "opus", number * 960, number * 20_000 + late + 7, True, b"")
+        told.append(times.of(piece))
+    assert all(abs(at - number * 20_000) < 8000 for number, at in enumerate(told))
+    resumed = Encoded("audio", "opus", 100 * 960, 60_000_000, True, b"")
+    assert times.of(resumed) == 60_000_000
