@@ -18,7 +18,7 @@ from classroomd.commands import config as config_command
 from classroomd.output import err, out, show_json, show_table
 from controller import broker
 from controller.settings import RoomConfig
-from streaming import conference
+from streaming import conference, talk
 from streaming.push import PushSpec
 
 _SIGNS = {"ok": "ok", "missing": "missing", "bad": "BAD"}
@@ -49,7 +49,7 @@ def doctor(
         folder, pushed = config.storage.recordings, config.streaming.push
     with err.status("trying encoders…"):
         found = [_python(), *_programs(), *_encoders(), _clock(), _disk(folder)]
-        found += [broker_finding(config), _webrtc(), *_conferences(pushed)]
+        found += [broker_finding(config), _webrtc(), *_conferences(pushed), *_talk(config)]
     if as_json:
         show_json([vars(finding) for finding in found])
     else:
@@ -181,6 +181,15 @@ def _conferences(pushed: Sequence[PushSpec]) -> list[Finding]:
             state: Literal["ok", "bad"] = "bad" if missing else "ok"
             found.append(Finding(f"push {spec.id}", state, spec.url, missing))
     return found
+
+
+def _talk(config: RoomConfig | None) -> list[Finding]:
+    """What a voice from elsewhere needs, where this room lets it in."""
+    if config is None or not config.streaming.talk.enabled:
+        return []
+    output = config.streaming.talk.output
+    missing = "; ".join(talk.problems(True, output))
+    return [Finding("talk-back", "bad" if missing else "ok", output or "recorded only", missing)]
 
 
 def _disk(folder: Path) -> Finding:
