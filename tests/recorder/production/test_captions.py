@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from benchmarks import captions as benchmark
 from recorder.production import follow, listener, speech
 from recorder.production.captions import (
     Captioner,
@@ -234,6 +235,38 @@ def test_without_a_model_it_is_said_what_is_missing(
     pytest.importorskip("faster_whisper")
     with pytest.raises(CaptionError, match="cannot be loaded"):
         listener.Listener(model_folder())
+
+
+def test_words_that_differ_are_counted() -> None:
+    errors = benchmark.word_errors
+    true = "The kinetic energy of a body"
+    assert errors(true, "the kinetic energy, of a body.") == 0
+    assert errors(true, "The kinetic synergy of body") == pytest.approx(2 / 6)
+    assert errors(true, "Now the kinetic energy of a body it is") == pytest.approx(3 / 6)
+    assert errors(true, "") == 1
+
+
+def test_the_benchmark_says_how_much_was_heard_wrong(
+    pretended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hard(Pretend):
+        """Hears everything but the first word, which it takes for another."""
+
+        def hear(self, speech: Any, language: str) -> list[Cue]:
+            words = benchmark._SPOKEN[language].split()
+            return [Cue(0, 1, " ".join(["What", *words[1:4]])), Cue(1, 2, " ".join(words[4:]))]
+
+    def spoken(language: str, words: str, folder: Path) -> Any:
+        return np.zeros(16_000, np.float32)
+
+    monkeypatch.setenv("CLASSROOMD_WHISPER_MODEL", str(pretended))
+    monkeypatch.setattr(benchmark, "Listener", Hard)
+    monkeypatch.setattr(benchmark, "spoken", spoken)
+    monkeypatch.setattr(benchmark.shutil, "which", lambda name: name)
+    figures = benchmark.run()
+    assert figures["en_wer"] == pytest.approx(1 / 14, abs=0.001)
+    assert figures["en_chance"] == 0.9
+    assert figures["fr_chance"] == pytest.approx(0.1 / 3, abs=0.001)
 
 
 def test_cues_can_be_read_in_time() -> None:
