@@ -38,6 +38,49 @@ async def test_a_wrong_pin_says_so_and_a_locked_pad_says_how_long(
     await expect(page.locator(".pin-pad button").first).to_be_disabled()
 
 
+TYPE = """(keys) => keys.forEach((key) => document.body.dispatchEvent(
+    new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true })))"""
+
+
+async def test_a_card_is_read_from_the_moment_the_pad_is_there(
+    served: Served, open_page: Open
+) -> None:
+    page = (await open_page(f"{served.url}/healthz")).page
+    await page.add_init_script(
+        f"""new MutationObserver((_, watch) => {{
+            if (!document.querySelector(".pin-pad")) return;
+            watch.disconnect();
+            ({TYPE})([..."{PIN}", "Enter"]);
+        }}).observe(document, {{ childList: true, subtree: true }})"""
+    )
+    await page.goto(served.url)
+    await expect(page.locator(".start")).to_be_visible()
+
+
+async def test_a_locked_pad_takes_nothing_and_an_open_one_at_once(
+    served: Served, open_page: Open
+) -> None:
+    page = (await open_page(f"{served.url}/healthz")).page
+    await page.clock.install()
+    await page.goto(served.url)
+    await page.wait_for_selector(".pin-pad")
+    pad = page.locator(".pin-pad button").first
+    for _ in range(5):
+        await expect(page.locator(".dot.full")).to_have_count(0)
+        await page.keyboard.type("0000\n")
+    await expect(pad).to_be_disabled()
+    await page.keyboard.type("123")
+    await expect(page.locator(".dot.full")).to_have_count(0)
+    await pad.evaluate(
+        f"""(button) => new MutationObserver((_, watch) => {{
+            watch.disconnect();
+            ({TYPE})(["1", "2"]);
+        }}).observe(button, {{ attributes: true, attributeFilter: ["disabled"] }})"""
+    )
+    await page.clock.fast_forward("05:00")
+    await expect(page.locator(".dot.full")).to_have_count(2)
+
+
 async def test_name_and_password_sign_in_too(served: Served, open_page: Open) -> None:
     page = (await open_page(served.url)).page
     await page.get_by_role("button", name="Use name and password").click()

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
-import json
 import random
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from classroom_pages import DIST, Room, eventually, findings, needs_pages, pixels, stroke
+from classroom_pages import Room, eventually, findings, needs_pages, pixels, stroke
 from playwright.async_api import expect
 
-from dashboard import pages
 from devices.tablets import ink
-
-BUDGET = 60 * 1024
 
 pytestmark = needs_pages
 
@@ -213,43 +206,17 @@ async def test_any_log_looks_the_same_to_the_page_and_to_the_room(here: Room) ->
     await here.in_step(there, late)
 
 
-async def test_a_fast_pointer_does_not_cut_the_lecturer_off(here: Room) -> None:
-    teacher, board = await here.teacher(), await here.board()
-    await teacher.get_by_role("button", name="Pointer", exact=True).click()
-    said = await teacher.evaluate(
-        """() => {
-          const send = WebSocket.prototype.send;
-          let said = 0;
-          WebSocket.prototype.send = function (text) {
-            if (text.includes('"pointer"')) said++;
-            send.call(this, text);
-          };
-          const canvas = document.querySelector("canvas.live");
-          const { left, top, width, height } = canvas.getBoundingClientRect();
-          for (let n = 0; n <= 600; n++) {
-            const clientX = left + (width * n) / 800, clientY = top + height / 2;
-            const where = { pointerType: "mouse", clientX, clientY };
-            canvas.dispatchEvent(new PointerEvent("pointermove", where));
-          }
-          return said;
-        }"""
-    )
-    assert said < 100
-    await expect(board.locator(".dot")).to_have_attribute("style", re.compile(r"left: 7[45]\."))
-    await expect(teacher.get_by_text("Too many messages")).to_have_count(0)
-
-
 async def test_what_the_room_dropped_is_said_again(
-    here: Room, monkeypatch: pytest.MonkeyPatch
+    here: Room, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher, (ada, _) = await here.teacher(), await here.student("Ada")
     await teacher.get_by_role("tab", name="Ask").click()
     await teacher.get_by_label("Kind").select_option("number")
     await teacher.get_by_role("button", name="Ask now").click()
-    receive, dropped = here.tablets.room.receive, list[str]()
+    receive, dropped, dropping = here.tablets.room.receive, list[str](), True
 
     async def lossy(member: Any, raw: Any) -> None:
-        if '"answer"' in raw and not dropped:
+        if '"answer"' in raw and dropping:
             dropped.append(raw)
             return
         await receive(member, raw)
@@ -259,51 +226,9 @@ async def test_what_the_room_dropped_is_said_again(
     await ada.get_by_role("button", name="Send answer").click()
     given = ada.locator(".given")
     await expect(given).to_have_attribute("data-state", "waiting")
+    await until(lambda: dropped)
+    dropping = False
     await expect(given).to_have_attribute("data-state", "counted")
-    assert dropped
-
-
-async def test_ink_is_on_the_screen_in_the_frame_it_was_drawn(here: Room) -> None:
-    teacher = await here.teacher()
-    await teacher.get_by_role("button", name="Pen", exact=True).click()
-    drawn = await teacher.evaluate(
-        """() => {
-          const canvas = document.querySelector("canvas.live");
-          const box = canvas.getBoundingClientRect();
-          const at = (share) => ({ clientX: box.left + box.width * share,
-            clientY: box.top + box.height * 0.5, pointerId: 1, pointerType: "mouse",
-            button: 0, bubbles: true, cancelable: true });
-          canvas.setPointerCapture = () => undefined;
-          canvas.dispatchEvent(new PointerEvent("pointerdown", at(0.4)));
-          canvas.dispatchEvent(new PointerEvent("pointermove", at(0.6)));
-          const pen = canvas.getContext("2d");
-          const middle = pen.getImageData(canvas.width / 2 - 4, canvas.height / 2 - 4, 8, 8).data;
-          canvas.dispatchEvent(new PointerEvent("pointerup", at(0.6)));
-          return middle.some((value) => value > 0);
-        }"""
-    )
-    assert drawn
-
-
-async def test_a_sheet_is_handed_in_and_shown(here: Room) -> None:
-    teacher, board = await here.teacher(), await here.board()
-    ada, _ = await here.student("Ada")
-    await teacher.get_by_role("tab", name="Ask").click()
-    await teacher.get_by_label("Kind").select_option("ink")
-    await teacher.get_by_role("button", name="Ask now").click()
-    paper = ada.locator("canvas.paper")
-    await paper.scroll_into_view_if_needed()
-    box = await paper.bounding_box()
-    assert box
-    await ada.mouse.move(box["x"] + 20, box["y"] + 20)
-    await ada.mouse.down()
-    await ada.mouse.move(box["x"] + 120, box["y"] + 80, steps=10)
-    await ada.mouse.up()
-    await ada.get_by_role("button", name="Hand in").click()
-    await expect(ada.locator(".given")).to_have_attribute("data-state", "counted")
-    await teacher.get_by_role("button", name="Show to the class").click()
-    await expect(board.locator(".shared canvas")).to_be_visible()
-    await here.in_step(ada, board, teacher)
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
@@ -331,72 +256,3 @@ async def test_pages_can_be_used_by_everyone(here: Room, language: str) -> None:
         assert await student.evaluate(
             "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         )
-
-
-async def test_a_phone_and_the_keyboard(here: Room) -> None:
-    teacher = await here.teacher()
-    phone, _ = await here.student("Ada")
-    await phone.set_viewport_size({"width": 360, "height": 740})
-    await here.in_step(phone)
-    assert await phone.evaluate(
-        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    )
-    # The key goes down in the very moment in which the lecturer's page is shown.
-    await phone.locator(".where").evaluate(
-        """(where) => new MutationObserver((_, watch) => {
-            watch.disconnect();
-            document.body.dispatchEvent(
-                new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true, cancelable: true })
-            );
-        }).observe(where, { characterData: true, childList: true, subtree: true })"""
-    )
-    await teacher.keyboard.press("PageDown")
-    await expect(phone.locator(".where")).to_have_text("Page 3 of 4")
-    await phone.keyboard.press("ArrowRight")
-    await expect(phone.locator(".where")).to_have_text("Page 4 of 4")
-    await phone.get_by_role("button", name="Back to the lecturer").click()
-    await expect(phone.locator(".where")).to_have_text("Page 2 of 4")
-
-
-def _parts(page: str) -> list[Path]:
-    """Everything that a page loads in one language: HTML, scripts, styles."""
-    names = set(re.findall(r"/assets/([\w.-]+)", (DIST / page).read_text("utf-8")))
-    found: dict[str, Path] = {}
-    while names:
-        name = names.pop()
-        if name in found or not (DIST / "assets" / name).is_file():
-            continue
-        found[name] = DIST / "assets" / name
-        if name.endswith(".js"):
-            text = found[name].read_text("utf-8")
-            inside = set(re.findall(r"([\w-]+-[\w-]{8}\.(?:js|css))", text))
-            names |= {one for one in inside if not re.match(r"(ar|es|fr|ru|zh)-", one)}
-    largest = max((DIST / "assets").glob("ru-*.js"), key=lambda file: file.stat().st_size)
-    return [DIST / page, *found.values(), largest, DIST / "icon.svg"]
-
-
-@pytest.mark.parametrize("page", ["tablet.html", "board.html"])
-def test_the_page_fits_its_budget(page: str) -> None:
-    extra = [DIST / "tablet-sw.js", DIST / "tablet.webmanifest"]
-    sizes = {
-        part.name: len(gzip.compress(part.read_bytes(), 9, mtime=0))
-        for part in [*_parts(page), *extra]
-    }
-    assert sum(sizes.values()) <= BUDGET, sizes
-
-
-def test_every_text_is_there_in_every_language() -> None:
-    texts = Path(pages.__file__).parent / "web" / "src" / "tablet" / "texts"
-    english = json.loads((texts / "en.json").read_text("utf-8"))
-    files = {file.stem for file in texts.glob("*.json")}
-    assert files == {"ar", "en", "es", "fr", "ru", "zh"}
-    for language in files:
-        other = json.loads((texts / f"{language}.json").read_text("utf-8"))
-        assert other.keys() == english.keys(), language
-        for key, text in english.items():
-            assert _places(other[key]) == _places(text), f"{language} {key}"
-
-
-def _places(text: Any) -> set[str]:
-    forms = text.values() if isinstance(text, dict) else [text]
-    return {name for form in forms for name in re.findall(r"\{\w+\}", form)} - {"{n}"}

@@ -93,6 +93,7 @@ async def test_groups_sheets_stand_beside_each_other_and_stay_current(
 ) -> None:
     teacher, board = await here.teacher(), await here.board()
     groups = [await page(f"Group {n}") for n in (1, 2, 3)]
+    await until(lambda: all(group.replica.ready for group in groups))
     await teacher.get_by_role("tab", name="Ask").click()
     await teacher.get_by_label("Kind").select_option("ink")
     await teacher.get_by_role("button", name="Ask now").click()
@@ -106,7 +107,9 @@ async def test_groups_sheets_stand_beside_each_other_and_stay_current(
     await expect(board.locator(".shared")).to_have_count(1)
     await show.nth(2).click()
     await expect(board.locator(".shared")).to_have_count(2)
-    shared = groups[0].replica.state["shared"]
+    shared = await until(
+        lambda: (now := groups[0].replica.state["shared"]) and now.get("others") and now
+    )
     assert [shared["label"], *(one["label"] for one in shared["others"])] == [None, None]
     await groups[2].say("answer", session="c1", question=question, value=LINE * 2)
     await until(lambda: len(groups[0].replica.state["shared"]["others"][0]["strokes"]) == 2)

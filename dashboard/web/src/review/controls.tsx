@@ -1,7 +1,7 @@
 // What one does to the lecture while it plays. Everything here has a key, too.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { direction, playTime } from "../i18n";
 import { Icon } from "../ui/icons";
 import * as player from "./player";
@@ -52,7 +52,7 @@ function Menu(props: {
 }) {
   const open = useSignal(false);
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open.value) return;
     box.current?.querySelector<HTMLElement>('[aria-checked="true"], [role="menuitemradio"]')?.focus();
     const away = (event: Event) => {

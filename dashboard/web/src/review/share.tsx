@@ -1,7 +1,7 @@
 // A link to this minute for everyone; for those who teach also who may see the recording.
 
 import { signal, useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import { post, put } from "../api/client";
 import type { RecordingDetail, RecordingVisibility, ReviewLink, RightsView } from "../api/types";
 import { playTime } from "../i18n";
@@ -16,7 +16,7 @@ const WHO = ["nobody", "course", "campus", "public"] as const;
 /** The address in a field, and on the clipboard where the browser lets us. */
 function Address({ label, address }: { label: string; address: string }) {
   const copied = useSignal(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     copied.value = false;
   }, [address]);
   return (

@@ -1,7 +1,7 @@
 // What students ask the lecturer: the one that the class sees, and the form to ask another.
 
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 import * as room from "./room";
 import { t } from "./texts";
 import type { Inquiry } from "./types";
@@ -33,11 +33,11 @@ export function AskLecturer() {
   const text = useSignal("");
   const sent = useSignal("");
   const said = useSignal<"" | "inquiry.sent" | "inquiry.failed">("");
-  useEffect(() => {
-    const settled = (id: string, taken: boolean) => {
+  useLayoutEffect(() => {
+    const settled = (id: string, seq: number | null) => {
       if (id !== sent.value) return;
-      said.value = taken ? "inquiry.sent" : "inquiry.failed";
-      if (taken) text.value = "";
+      said.value = seq === null ? "inquiry.failed" : "inquiry.sent";
+      if (seq !== null) text.value = "";
       sent.value = "";
     };
     room.onSettled.add(settled);

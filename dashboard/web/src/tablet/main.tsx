@@ -3,9 +3,9 @@
 import "../style/tokens.css";
 import "../style/base.css";
 import "./tablet.css";
-import { signal, useSignal, useSignalEffect } from "@preact/signals";
+import { batch, effect, signal, useSignal, useSignalEffect } from "@preact/signals";
 import { render, type ComponentType } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Join } from "./join";
 import { AskLecturer, ShownInquiry } from "./inquiry";
 import { Button, Countdown, Shared, Status } from "./parts";
@@ -128,17 +128,37 @@ function View() {
 }
 
 let turned = "";
+/** The lesson and the entry of its log in which the room took the last turn. */
+const entered = signal<{ session: string; seq: number } | null>(null);
 
 function turn(page: string): void {
   const id = room.newId();
   if (!room.say({ type: "turn", page, id })) return;
   turned = id;
-  ahead.value = page;
+  batch(() => {
+    entered.value = null;
+    ahead.value = page;
+  });
 }
 
-room.onSettled.add((id, taken) => {
-  // The room shows a page a moment after it took the turn.
-  setTimeout(() => id === turned && (ahead.value = null), taken ? 120 : 0);
+room.onSettled.add((id, seq) => {
+  const state = room.lesson.peek();
+  if (id !== turned) return;
+  if (seq === null || state === null) ahead.value = null;
+  else entered.value = { session: state.session, seq };
+});
+
+// The room shows a page a moment after it took the turn; until then it is where they turned to.
+effect(() => {
+  const state = room.lesson.value;
+  const turn = entered.value;
+  if (turn === null) return;
+  const behind = state !== null && state.session === turn.session && state.seq < turn.seq;
+  if (behind || (state !== null && room.shownPage.value !== state.page)) return;
+  batch(() => {
+    entered.value = null;
+    ahead.value = null;
+  });
 });
 
 function usePrefetch(images: (string | null)[]): void {
@@ -152,7 +172,7 @@ function useKeys(go: ((step: number) => void) | null): void {
   // A key counts from the page that is shown: effects run a frame later than what they belong to.
   const now = useRef(go);
   now.current = go;
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       const turnPage = now.current;
       if (!turnPage || (event.target as Element).closest("input, textarea, select, dialog")) return;

@@ -1,7 +1,7 @@
 // Questions as a student sees them: an answer is waiting, saved or counted, and says so.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { draw, encode, pointsOf, type Point } from "./ink";
 import { Button, Countdown, Drawing, ResultOf, useSecondsLeft } from "./parts";
 import { listen } from "./pen";
@@ -156,7 +156,8 @@ function Write({ question, given, disabled }: FormProps) {
 function Draw({ question, given, disabled }: FormProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const strokes = useSignal<SheetStroke[]>((given?.value as SheetStroke[] | undefined) ?? []);
-  useEffect(() => {
+  // The first touch may follow the sheet at once.
+  useLayoutEffect(() => {
     const target = canvas.current;
     const pen = target?.getContext("2d");
     if (!target || !pen) return undefined;

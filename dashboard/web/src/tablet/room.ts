@@ -38,8 +38,9 @@ export const problem = signal("");
 export const offset = signal(0);
 export const driving = computed(() => lesson.value?.driver?.tablet === you.value?.tablet);
 
-/** Told about each settled message: id, and whether the room took it. */
-export const onSettled = new Set<(id: string, taken: boolean) => void>();
+/** Told about each settled message: id, and where it stands in the lesson's log: 0 for what is kept
+ * elsewhere, null for what the room refused. */
+export const onSettled = new Set<(id: string, seq: number | null) => void>();
 
 const replica = new Replica();
 let socket: WebSocket | null = null;
@@ -269,8 +270,8 @@ function settled(message: Extract<FromRoom, { type: "saved" | "refused" }>): voi
   const { id } = message;
   if (id === null) return;
   const letter = outbox.settle(id);
-  const taken = message.type === "saved";
-  for (const told of onSettled) told(id, taken);
+  const seq = message.type === "saved" ? (message.seq ?? 0) : null;
+  for (const told of onSettled) told(id, seq);
   if (letter?.message.type === "answer") {
     const question = String(letter.message["question"]);
     if (answers.peek()[question]?.id === id) {

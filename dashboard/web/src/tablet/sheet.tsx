@@ -1,7 +1,7 @@
 // The page on the screen: its picture, the room's ink, one's own pen, the lecturer's pointer.
 
 import { useSignalEffect } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { draw, pointsOf, type Point } from "./ink";
 import { ink, listen, tool, touches } from "./pen";
 import { insist, lesson, newId, onSettled, pointer, say, you } from "./room";
@@ -58,18 +58,19 @@ export function Sheet({ page, mayWrite, title }: Props) {
     }
   });
 
-  useEffect(() => {
+  // The first touch may follow the page, or the leave to write on it, at once.
+  useLayoutEffect(() => {
     const canvas = live.current;
     if (!canvas || !mayWrite) return undefined;
     const letters = new Map<string, string>();
-    const settled = (id: string, taken: boolean) => {
+    const settled = (id: string, seq: number | null) => {
       const stroke = letters.get(id);
       const known = stroke === undefined ? undefined : own.get(stroke);
       letters.delete(id);
       if (stroke === undefined || !known) return;
       known.waiting--;
       // The room's own picture of the stroke came before its confirmation.
-      if (!taken || (known.ended && known.waiting === 0)) own.delete(stroke);
+      if (seq === null || (known.ended && known.waiting === 0)) own.delete(stroke);
     };
     onSettled.add(settled);
     const end = listen(canvas, {

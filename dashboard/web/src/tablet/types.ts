@@ -146,6 +146,8 @@ export type FromRoom =
   | {
       type: "saved";
       id: string;
+      /** The log entry that it became, for what is in the log. */
+      seq?: number;
       question?: string;
       state: "counted" | "saved" | "refused";
       standing?: string;

@@ -1,7 +1,7 @@
 // A dialog: the browser's own, so focus is kept inside and given back afterwards.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 interface Props {
   title: string;
@@ -14,7 +14,7 @@ export function Dialog({ title, close, children, class: kind }: Props) {
   const box = useRef<HTMLDialogElement>(null);
   // A finger that slips off a button and lifts outside has not pressed outside.
   const began = useRef<EventTarget | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = box.current;
     const before = document.activeElement;
     dialog?.showModal();

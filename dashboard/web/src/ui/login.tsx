@@ -1,7 +1,7 @@
 // Signing in: a number pad for fingers and keyboards, or a name with its password.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ApiError, inWords } from "../api/client";
 import { t } from "../i18n";
 import { lock, me, signIn } from "../room/store";
@@ -88,9 +88,11 @@ type Attempt = (secret: { pin: string } | { name: string; password: string }) =>
 function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
   const pin = useSignal("");
   const before = useRef<Promise<unknown>>(Promise.resolve());
+  const shut = useRef(locked);
+  shut.current = locked;
 
   const enter = () => {
-    if (pin.value === "" || locked) return undefined;
+    if (pin.value === "" || shut.current) return undefined;
     const typed = pin.value;
     pin.value = "";
     // Quick fingers may be ahead of the room: one PIN after the other is tried.
@@ -104,10 +106,11 @@ function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
     return undefined;
   };
   const read = (key: string) => {
-    if (!locked && pin.value.length < LONGEST_CARD) pin.value += key;
+    if (!shut.current && pin.value.length < LONGEST_CARD) pin.value += key;
   };
-  useEffect(() => {
-    // A keyboard, or a card reader that types like one, works without focus on anything.
+  useLayoutEffect(() => {
+    // A keyboard, or a card reader that types like one, works without focus on anything; from the
+    // moment the pad is shown, and not a frame later.
     const typed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (/^[\x21-\x7e]$/.test(event.key)) read(event.key);
@@ -116,7 +119,7 @@ function PinPad({ attempt, locked }: { attempt: Attempt; locked: boolean }) {
     };
     document.addEventListener("keydown", typed);
     return () => document.removeEventListener("keydown", typed);
-  });
+  }, []);
   return (
     <>
       <h1 class="login-title">{t("login.pin")}</h1>
