@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from browsing import Open, Served, Watched
+from browsing import Open, Served, Watched, until
 from panel_states import start_class, trouble
 from playwright.async_api import expect
 
@@ -77,7 +77,7 @@ async def test_pictures_move_and_sound_moves(panel: Watched, room: Any) -> None:
     picture = page.locator(".picture img").first
     first = await picture.get_attribute("src")
     await expect(picture).not_to_have_attribute("src", first or "")
-    assert await picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 480
+    await until(page, "document.querySelector('.picture img')?.naturalWidth === 480")
     meter = page.get_by_role("meter")
     room.level(lectern=-70.0)
     await expect(meter).to_have_attribute("aria-valuetext", "Silent")
@@ -110,8 +110,13 @@ async def test_layouts_and_more_time(panel: Watched, room: Any) -> None:
 
 async def test_end_names_the_consequences_and_can_be_taken_back(panel: Watched, room: Any) -> None:
     page = panel.page
+    room.undo_s = 600  # the class cannot end by itself meanwhile
     await start_class(page)
     end = page.locator(".action-end")
+    focused = "Promise.resolve().then(() => document.activeElement.innerText)"
+    assert await end.evaluate(f"(end) => (end.click(), {focused})") == "Keep teaching", "at once"
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await end.focus()
     await page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="End this class?")
@@ -133,6 +138,7 @@ async def test_end_names_the_consequences_and_can_be_taken_back(panel: Watched, 
 async def test_after_the_end_the_lecture_is_one_touch_away(panel: Watched, room: Any) -> None:
     page = panel.page
     recording = room.record("Optics")
+    room.undo_s = 600
     await start_class(page)
     await page.locator(".action-end").click()
     await page.get_by_role("dialog").get_by_role("button", name="End class").click()

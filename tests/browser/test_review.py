@@ -83,6 +83,9 @@ async def _steadily_in_step(page: Page) -> None:
     async with asyncio.timeout(60):
         good = 0
         while good < 8:
+            if await page.evaluate(f"{TIME} > {SECONDS - 8}"):
+                await page.keyboard.press("4")  # the lecture does not end meanwhile
+                good = 0
             good = good + 1 if await page.evaluate(f"{APART} < {IN_STEP_S}") else 0
             await page.wait_for_timeout(100)
 
@@ -174,7 +177,8 @@ async def test_chapters_slides_captions_and_the_transcript_follow(
     await expect(page.locator('.line[aria-current="true"]')).to_contain_text("Total reflection")
     await page.keyboard.press("c")
     await expect(page.locator(".stage-captions")).to_contain_text("Inside a fibre")
-    await page.get_by_role("button", name="Captions").click()
+    at_once = "(menu) => (menu.click(), Promise.resolve().then(() => document.activeElement.role))"
+    assert await page.get_by_role("button", name="Captions").evaluate(at_once) == "menuitemradio"
     await page.get_by_role("menuitemradio", name="العربية").click()
     await expect(page.locator(".stage-captions")).to_contain_text("داخل الليف")
     await page.get_by_role("tab", name="Transcript").click()
@@ -226,14 +230,17 @@ async def test_notes_and_the_place_are_found_again(
         await page.get_by_role("link", name="As text").click()
     text = Path(await (await started.value).path()).read_text("utf-8")
     assert "00:00:09  Ask about glass fibres" in text
-    await page.keyboard.press("4")
+    await page.keyboard.press("3")
     await page.keyboard.press("k")
-    await until(page, f"{TIME} > 18")
+    await until(page, f"{TIME} > 14")
     async with page.expect_response(lambda answer: answer.url.endswith("/place")):
         await page.keyboard.press("k")
+    told = await page.request.get(f"{site.url}/api/v1/recordings/{hall.lecture.id}/notes")
+    place = (await told.json())["place_s"]
+    assert place > 13
     await page.goto(f"{site.url}/review/{hall.lecture.id}")
-    await expect(page.locator(".resumed")).to_contain_text("Going on at 0:1")
-    await until(page, f"{TIME} > 17")
+    await expect(page.locator(".resumed")).to_contain_text(f"Going on at 0:{int(place)} ")
+    await until(page, f"Math.abs({TIME} - {place}) < 1")
     await page.get_by_role("button", name="From the beginning").click()
     await until(page, f"{TIME} < 1")
     await page.get_by_role("tab", name="Notes").click()
@@ -248,13 +255,15 @@ async def test_what_is_played_is_counted_for_the_lecturer(
 ) -> None:
     await hall.notes.count_views(hall.lecture.id, [])
     page = (await _open(open_page, site, hall, more="?t=11")).page
-    async with page.expect_request(lambda asked: asked.url.endswith("/views")) as told:
-        for _ in range(5):
-            await page.keyboard.press(">")
+    told: list[Any] = []
+    page.on("request", lambda asked: asked.url.endswith("/views") and told.append(asked))
+    while not told:  # what a busy machine does not play smoothly is not counted: then once more
         await page.keyboard.press("k")
-        await until(page, f"{TIME} > 19")
+        await until(page, f"{TIME} > 16")
         await page.keyboard.press("k")
-    assert (await told.value).post_data_json == {"buckets": [1]}
+        await until(page, f"{OWNER}.paused")
+        await page.keyboard.press("ArrowLeft")
+    assert told[0].post_data_json == {"buckets": [1]}
     for _ in range(6):
         await hall.notes.count_views(hall.lecture.id, [1, 2])
     await expect(page.locator(".timeline-heat")).to_have_count(0)
