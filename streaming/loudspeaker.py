@@ -23,6 +23,7 @@ LATENCY_MS = 60
 PIPE_BYTES = 4096
 QUEUED = 15
 """Pieces of 20 ms that may wait; the oldest go when the output does not keep up."""
+LOOK_PIECES = 50
 IDLE_S = 2.0
 AGAIN_S = 3.0
 STUCK_S = 5.0
@@ -87,6 +88,7 @@ class Loudspeaker:
         self._again_at = 0.0
         self._taken = 0
         self._writing: float | None = None
+        self._put, self._least = 0, QUEUED
         self._thread = threading.Thread(target=self._run, name="loudspeaker", daemon=True)
         self._thread.start()
 
@@ -95,14 +97,27 @@ class Loudspeaker:
         since = self._writing
         if since is not None and time.monotonic() - since > STUCK_S:
             self._kill()  # what is being written fails now
+        self._catch_up()
         while True:
             try:
                 self._pieces.put_nowait(piece)
             except queue.Full:
-                with contextlib.suppress(queue.Empty):
-                    self._pieces.get_nowait()
+                self._leave_out()
             else:
                 return
+
+    def _catch_up(self) -> None:
+        """Leaves out what has waited all the while: it came while the output was being opened."""
+        self._put += 1
+        self._least = min(self._least, self._pieces.qsize())
+        if self._put % LOOK_PIECES == 0:
+            for _ in range(self._least - 1):
+                self._leave_out()
+            self._least = QUEUED
+
+    def _leave_out(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            self._pieces.get_nowait()
 
     def close(self) -> None:
         """Ends the sound, and waits until the output is free."""

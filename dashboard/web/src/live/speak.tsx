@@ -16,7 +16,15 @@ function reach(told: { heard: boolean; recorded: boolean }): "both" | "heard" | 
 
 function Said() {
   const said = talk.said.value;
-  return said === null ? null : <p role="alert">{t(said)}</p>;
+  if (said === null) return null;
+  return (
+    <div class="talk-bar">
+      <p role="alert">{t(said)}</p>
+      <button type="button" onClick={() => (talk.said.value = null)}>
+        {t("talk.close")}
+      </button>
+    </div>
+  );
 }
 
 function Form({ offer }: { offer: TalkOffer }) {
@@ -115,10 +123,16 @@ export function Speak({ offer, listen }: { offer: TalkOffer; listen: () => void 
     );
   }
   return (
-    <details class="ask">
-      <summary>{t("talk")}</summary>
-      <Said />
-      <Form offer={offer} />
-    </details>
+    <>
+      <details class="ask">
+        <summary>{t("talk")}</summary>
+        <Form offer={offer} />
+      </details>
+      {talk.said.value !== null && (
+        <section class="ask talking" aria-label={t("talk")}>
+          <Said />
+        </section>
+      )}
+    </>
   );
 }
