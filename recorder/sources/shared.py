@@ -198,9 +198,9 @@ def where(url: str) -> Path:
 
 
 def opened(url: str, source: str, role: str) -> Serve:
-    """What takes the screen that is shared. Raises SourceError."""
-    path = where(url)
-    return lambda output, stop: follow(path, Feeder(output, source, role), stop)
+    """What takes the screen that is shared, or the voice. Raises SourceError."""
+    path, voice = where(url), _name(url) == shared.TALK
+    return lambda output, stop: follow(path, Feeder(output, source, role, voice=voice), stop)
 
 
 def main() -> int:
