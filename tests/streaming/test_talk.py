@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -18,14 +19,17 @@ from talking import Microphone, Talking, raised, speaks
 
 from recorder import feed, shared
 from recorder.sources.child import Output
-from recorder.sources.shared import Feeder
+from recorder.sources.shared import opened
 from streaming import talk, talk_child
 from streaming.rtc import Encoded
 from streaming.talk import TalkError
 
 
 async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
-    talking: Callable[..., Talking], microphone: Callable[[], Microphone], tmp_path: Path
+    talking: Callable[..., Talking],
+    microphone: Callable[[], Microphone],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = talking()
     room = here.room
@@ -43,8 +47,13 @@ async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
     assert here.spoke == ["Kim of Oslo"]
 
     reader, writer = await asyncio.open_unix_connection(str(here.socket))
+    monkeypatch.setenv(shared.RUN_DIR, str(here.socket.parent))
+    stop = threading.Event()
     with (tmp_path / "feed").open("w+b", buffering=0) as file:
-        feeder = Feeder(Output(file.fileno()), "voice", "microphone", voice=True)
+        source = opened(talk.SOURCE, "voice", "microphone")
+        recording = asyncio.create_task(
+            asyncio.to_thread(source, Output(file.fileno()), stop)  # the recorder's own child
+        )
 
         async def piece() -> shared.Shared:
             async with asyncio.timeout(20):
@@ -52,7 +61,6 @@ async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
                 body = await reader.readexactly(int.from_bytes(head, "big"))
             found = shared.read(io.BytesIO(head + body))
             assert found is not None
-            feeder.take(found)
             return found
 
         said = [await piece() for _ in range(60)]
@@ -71,12 +79,14 @@ async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
         assert (one.hand.state, one.why) == ("over", "ended")
         while (await piece()).media != "nothing":
             pass
+        stop.set()
+        await recording
         file.seek(0)
         messages = list(feed.read(file))
     writer.close()
     info = next(one for one in messages if isinstance(one, feed.StreamInfo))
     assert (info.index, info.media, info.codec) == (0, "audio", "aac")
-    assert sum(isinstance(one, feed.FeedPacket) for one in messages) > 40
+    assert sum(isinstance(one, feed.FeedPacket) for one in messages) > 20
     assert "waiting" in {one.name for one in messages if isinstance(one, feed.Command)}
     assert here.spoke == ["Kim of Oslo", None]
 
