@@ -24,6 +24,7 @@ from dashboard import problems
 from dashboard.api import hls, live
 from dashboard.app import _Shield
 from dashboard.auth import Authenticator
+from dashboard.hls_door import HlsDoor
 from recorder.recording import Recording
 from streaming.access import Visibility
 from streaming.fragments import Fragment, Tail
@@ -42,6 +43,7 @@ def ours(folder: Path) -> Any:
     app.state.live = LiveRoom(b"k" * 32, default_visibility=Visibility.PUBLIC)
     app.state.authenticator = Authenticator(AuthSettings(), b"k" * 32)
     app.add_middleware(_Shield)
+    app.add_middleware(HlsDoor)
     problems.install(app)
     app.include_router(live.router, prefix="/api/v1")
     app.include_router(hls.router, prefix="/api/v1")

@@ -59,6 +59,7 @@ from dashboard.api import (
 from dashboard.auth import Authenticator, anyone
 from dashboard.description import describe
 from dashboard.first_frame import FirstFrames
+from dashboard.hls_door import HlsDoor
 from dashboard.lti.page import NO_FRAME, LtiPage, framed_by
 from dashboard.lti.room import LtiRoom
 from dashboard.presets import PresetPictures
@@ -67,8 +68,8 @@ from dashboard.room import Technician
 from firmware_profiles.catalog import Catalog
 from streaming.live import LiveRoom
 from streaming.share import ShareRoom
-
 from streaming.talk import TalkRoom
+
 API = "/api/v1"
 MAY_CAPTURE = {
     "/share": (
@@ -190,10 +191,11 @@ def create_app(
     app.state.broadcast = broadcast
     app.state.live = broadcast.live if broadcast else LiveRoom(secret_key)
     app.state.share = broadcast.share if broadcast else ShareRoom(classroom.state_folder)
-    app.state.lti = LtiRoom(classroom.config.lti, secret_key, classroom.state_folder)
     app.state.talk = broadcast.talk if broadcast else TalkRoom(classroom.state_folder)
+    app.state.lti = LtiRoom(classroom.config.lti, secret_key, classroom.state_folder)
     app.state.pages_version = built_pages.version(folder)
     app.add_middleware(_Shield)
+    app.add_middleware(HlsDoor)
     problems.install(app)
     for part in (
         analytics,
@@ -221,9 +223,9 @@ def create_app(
         live,
         hls,
         whep,
+        talk,
         share,
         pushes,
-        talk,
     ):
         app.include_router(part.router, prefix=API)
     app.include_router(lti.api, prefix=API)

@@ -69,12 +69,10 @@ async def watched(
     """The class with this id. Raises ProblemError 404 when there is none for this caller."""
     live = live_room(connection)
     room: Classroom = connection.app.state.classroom
-    found = live.known(recording)
-    if found is None:
-        try:
-            found = await asyncio.to_thread(live.read_class, recording, room.recording_folder)
-        except (RecordingError, ClassroomError):
-            found = None
+    try:
+        found = await live.find(recording, room.recording_folder)
+    except (RecordingError, ClassroomError):
+        found = None
     if found is not None and found.withheld:
         live.drop(found.folder)
     if found is None or not allowed(live, found, caller, *keys_of(connection, key)):
@@ -85,6 +83,8 @@ async def watched(
             "Open the link that your teacher gave you, or sign in.",
         )
     return found
+
+
 async def watched_by_known(
     connection: HTTPConnection, recording: str, caller: Identity | None
 ) -> LiveClass:
@@ -130,8 +130,6 @@ async def still_allowed(connection: HTTPConnection, recording: str) -> bool:
     except ProblemError:
         return False
     return True
-
-
 
 
 def state(room: Classroom, recording: str) -> State:

@@ -274,25 +274,25 @@ class HlsStream:
                 self._fresh = loop.time()
 
     async def until(self, number: int, timeout: float = 3 * TARGET_S) -> bool:
-        """Waits for segment `number`; False when it does not come in time.
+        """Waits for segment `number`; False when it has not come after `timeout`, or soon after.
 
-        However many wait, one task looks.
+        However many wait, one task looks and one clock runs.
         """
         await self.refresh()
-        try:
-            async with asyncio.timeout(timeout):
-                while number >= len(self.timeline.segments) and not self.timeline.ended:
-                    if self._looking is None or self._looking.done():
-                        self._looking = asyncio.create_task(self._look(timeout))
-                    await self._came.wait()
-        except TimeoutError:
-            return False
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while number >= len(self.timeline.segments) and not self.timeline.ended:
+            if loop.time() >= end:
+                return False
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look(min(timeout, TARGET_S)))
+            await self._came.wait()
         return True
 
-    async def _look(self, timeout: float) -> None:
-        """Refreshes until something new came, and wakes those who wait."""
+    async def _look(self, seconds: float) -> None:
+        """Refreshes until something new came, or for so long, and wakes those who wait."""
         loop = asyncio.get_running_loop()
-        end, known = loop.time() + timeout, len(self.timeline.segments)
+        end, known = loop.time() + seconds, len(self.timeline.segments)
         while loop.time() < end:
             await asyncio.sleep(REFRESH_S)
             await self.refresh()

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from recorder.recording import LIVE, TRACKS, Life, Manifest, Recording, Role
 from recorder.spans import cuts
@@ -29,6 +30,7 @@ KEPT_SEGMENTS = 48
 KEPT_STREAMS = 8
 KEPT_CLASSES = 100
 KNOWN_S = 1.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class LiveRoom:
         self._captions: dict[tuple[Path, str], Captions] = {}
         self._playlists: dict[tuple[Path, str], Playlist] = {}
         self._segments: OrderedDict[tuple[Path, str, int], bytes] = OrderedDict()
+        self._reading: dict[object, asyncio.Task[Any]] = {}
 
     # --- which class -----------------------------------------------------------------------------
 
@@ -95,6 +98,26 @@ class LiveRoom:
         """A class that was looked up in the last second."""
         found = self._classes.get(recording)
         return found if found is not None and found.until > time.monotonic() else None
+
+    async def find(self, recording: str, folder_of: Callable[[str], Path]) -> LiveClass:
+        """A class, looked up on the disk once a second at most. Raises as `read_class` does."""
+        found = self.known(recording)
+        if found is not None:
+            return found
+        return await self._once(recording, lambda: self.read_class(recording, folder_of))
+
+    async def _once(self, key: object, read: Callable[[], T]) -> T:
+        """What `read` gives, in a thread; once for all who ask for `key` meanwhile."""
+        task = self._reading.get(key)
+        if task is None:
+            task = self._reading[key] = asyncio.create_task(asyncio.to_thread(read))
+            task.add_done_callback(lambda done: self._read(key, done))
+        return await asyncio.shield(task)
+
+    def _read(self, key: object, done: asyncio.Task[Any]) -> None:
+        del self._reading[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked has it; they may all have left
 
     def read_class(self, recording: str, folder_of: Callable[[str], Path]) -> LiveClass:
         """Looks a class up on the disk. Raises what `folder_of` raises, and RecordingError."""
@@ -137,6 +160,10 @@ class LiveRoom:
         return self.hub.join(folder / TRACKS / view, _track)
 
     # --- HLS -----------------------------------------------------------------------------------
+
+    def running(self, folder: Path) -> HlsStream | None:
+        """The HLS stream of the class in `folder` that somebody has opened already."""
+        return self._streams.get(folder)
 
     async def opened(self, folder: Path) -> HlsStream:
         """The HLS stream of the class in `folder`. Raises RecordingError."""
@@ -234,6 +261,14 @@ class LiveRoom:
         """A segment that was read not long ago."""
         return self._segments.get((folder, rendition, number))
 
+    async def segment(self, folder: Path, rendition: str, number: int) -> bytes:
+        """A segment's bytes, read once for all who ask. Raises HlsError."""
+        data = self.cached(folder, rendition, number)
+        if data is not None:
+            return data
+        key = (folder, rendition, number)
+        return await self._once(key, lambda: self.read_segment(folder, rendition, number))
+
     def read_segment(self, folder: Path, rendition: str, number: int) -> bytes:
         """A segment's bytes. Raises HlsError. May be called in a thread."""
         timeline = self.stream(folder).timeline
@@ -256,9 +291,7 @@ class LiveRoom:
         data: bytes | None = b""
         key = (folder, rendition, number if not init else -init)
         if not init:
-            data = self.cached(folder, PROGRAM, number)
-            if data is None:
-                data = await asyncio.to_thread(self.read_segment, folder, PROGRAM, number)
+            data = await self.segment(folder, PROGRAM, number)
             init = timeline.segments[number].part
         try:
             return await self.renditions.get(key, timeline.read_init(init).data, data or b"")

@@ -13,7 +13,7 @@ from dashboard.room import Room
 from dashboard.watching import Caller, Live, state, watched
 from streaming.access import Audience, Visibility
 from streaming.captions import Captions, path_of
-from streaming.hls import HlsError
+from streaming.hls import HlsError, HlsStream
 from streaming.live import PROGRAM, SOUND, LiveClass, LiveRoom, views
 from streaming.renditions import HEIGHTS
 
@@ -21,6 +21,8 @@ router = APIRouter(prefix="/live", tags=["live"])
 
 FOREVER = "max-age=31536000, immutable"
 PLAYLIST = "application/vnd.apple.mpegurl"
+MEDIA = {PROGRAM: "video/mp4", SOUND: "audio/mp4"}
+SKIPS = {"YES", "v2"}
 VTT = "text/vtt; charset=utf-8"
 CAPTIONS = "captions-"
 _CUES = re.compile(r"(\d{1,7})\.vtt")
@@ -63,17 +65,14 @@ async def playlist(
     live.audience.saw(one.folder.name, viewer or "?")
     await stream.refresh()
     if msn is not None:
-        if msn > len(stream.timeline.segments) + 2:
-            raise ProblemError(400, "too_far", "This segment is too far in the future.")
-        if not await stream.until(msn):
-            raise _not_there("No new segment came; the class may be paused.", 503)
+        await until(stream, msn)
         live.audience.saw(one.folder.name, viewer or "?")
     if not stream.timeline.segments:
         raise _not_there("nothing has been recorded yet")
     if rendition.startswith(CAPTIONS):
         return _playlist((await _captions(live, one, rendition)).playlist(stream.timeline).encode())
     found = live.playlist(one.folder, rendition)
-    delta = skip in {"YES", "v2"}
+    delta = skip in SKIPS
     if _takes_gzip(request):
         return _playlist(found.packed(skip=delta), packed=True)
     return _playlist(found.text(skip=delta).encode())
@@ -105,17 +104,16 @@ async def media(
                 data = live.read_init(one.folder, rendition, part)
         elif found := _SEGMENT.fullmatch(name):
             number = int(found[1])
-            data = live.cached(one.folder, rendition, number)
             if rendition in HEIGHTS:
                 data = await live.lower(one.folder, rendition, number=number)
-            elif data is None:
-                data = await asyncio.to_thread(live.read_segment, one.folder, rendition, number)
+            else:
+                data = await live.segment(one.folder, rendition, number)
     except HlsError as error:
         raise _not_there(str(error)) from None
     if not data:
         raise _not_there(f"{name!r} is no segment")
     public = one.visibility is Visibility.PUBLIC
-    kind = "audio/mp4" if rendition == SOUND else "video/mp4"
+    kind = MEDIA.get(rendition, "video/mp4")
     headers = {"Cache-Control": f"{'public' if public else 'private'}, {FOREVER}"}
     return Response(data, media_type=kind, headers=headers)
 
@@ -157,6 +155,14 @@ async def captions(
     except (HlsError, OSError):
         raise _not_there(f"there are no captions in {language!r}") from None
     return Response(text[after:], media_type=VTT, headers={"Cache-Control": "no-cache"})
+
+
+async def until(stream: HlsStream, number: int) -> None:
+    """Wait for segment `number`. Raises ProblemError when it is far off, or does not come."""
+    if number > len(stream.timeline.segments) + 2:
+        raise ProblemError(400, "too_far", "This segment is too far in the future.")
+    if not await stream.until(number):
+        raise _not_there("No new segment came; the class may be paused.", 503)
 
 
 async def _captions(live: LiveRoom, one: LiveClass, rendition: str) -> Captions:
