@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import functools
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +18,8 @@ import av
 from av.audio.codeccontext import AudioCodecContext
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
+
+from recorder.trial import tried
 
 SOFTWARE = "libx264"
 # In the order in which they are tried, with the device node without which there is none.
@@ -200,23 +200,8 @@ _found: dict[str, str] = {}  # what the proof of each encoder said
 @functools.cache
 def works(encoder: str) -> bool:
     """Whether `encoder` encodes truly here; tried once in a child that is killed when it hangs."""
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", "recorder.engines.proof", encoder],
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        _found[encoder] = f"it did not answer for {PROBE_SECONDS} s"
-        return False
-    except OSError as error:
-        _found[encoder] = str(error)
-        return False
-    said = (child.stdout if child.returncode == 0 else child.stderr).decode(errors="replace")
-    last = (said.strip().splitlines() or [""])[-1]
-    _found[encoder] = last or f"its process ended with status {child.returncode}"
-    return child.returncode == 0
+    worked, _found[encoder] = tried("recorder.engines.proof", encoder, PROBE_SECONDS)
+    return worked
 
 
 def verdict(encoder: str) -> str:

@@ -8,7 +8,6 @@ got the picture that software gets: a broken driver takes its process down with 
 from __future__ import annotations
 
 import functools
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +18,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from recorder import encoders
+from recorder.engines.likeness import psnr
+from recorder.trial import tried
 
 # FFmpeg's name of the kind of device, and the node without which there is none.
 DEVICES = {"cuda": "/dev/nvidiactl", "qsv": "/dev/dri"}
@@ -80,26 +81,13 @@ def prove(device: str, width: int = 640, height: int = 360, fps: int = 30) -> fl
     found, wanted = both
     if len(found) != fps or len(wanted) != fps:
         raise ValueError(f"{device} returned {len(found)} of {fps} pictures")
-    errors = [
-        np.mean((a.astype(float) - b.astype(float)) ** 2)
-        for a, b in zip(found, wanted, strict=True)
-    ]
-    return float(10 * np.log10(255**2 / max(*errors, 1e-6)))
+    return psnr(found, wanted)
 
 
 @functools.cache
 def works(device: str) -> bool:
     """Whether `device` decodes truly here; tried once in a child that is killed when it hangs."""
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", "recorder.engines.decoders", device],
-            capture_output=True,
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError):
-        return False
-    return child.returncode == 0
+    return tried("recorder.engines.decoders", device, _PROBE_SECONDS)[0]
 
 
 def choose() -> str | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from recorder import encoders
 from recorder.encoders import VideoSettings
 from recorder.engines.hardware import Coded, Hardware, HardwareError
+from recorder.engines.likeness import psnr
 
 LEAST_DB = 30.0
 
@@ -44,11 +45,7 @@ def prove(encoder: str, width: int = 640, height: int = 360, fps: int = 30) -> f
     frames += decoder.decode(None)
     if len(frames) != fps:
         raise ValueError(f"{encoder} returned {len(frames)} of {fps} pictures")
-    errors = [
-        np.mean((picture[:height].astype(float) - frame.to_ndarray()[:height]) ** 2)
-        for picture, frame in zip(pictures, frames, strict=True)
-    ]
-    return float(10 * np.log10(255**2 / max(*errors, 1e-6)))
+    return psnr([one[:height] for one in pictures], [one.to_ndarray()[:height] for one in frames])
 
 
 def _time(settings: VideoSettings, index: int) -> int:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recorder.trial import tried
 
 Plane = NDArray[np.uint8]
 
@@ -60,16 +60,7 @@ def missing(name: str) -> str | None:
 @functools.cache
 def works(name: str) -> bool:
     """Whether the space composes truly; tried once in a child that is killed when it hangs."""
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", "recorder.engines.composing", name],
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
-    except (subprocess.TimeoutExpired, OSError):
-        return False
-    return child.returncode == 0
+    return tried("recorder.engines.composing", name, PROBE_SECONDS)[0]
 
 
 def choose() -> Space | None:
