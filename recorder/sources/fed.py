@@ -205,6 +205,6 @@ class FedSource(threading.Thread):
                 case feed.Command("waiting"):
                     announced.clear()
                     if begun or not waiting:
-                        self._sink.changed("waiting", "nobody shares a screen now")
+                        self._sink.changed("waiting", "nothing comes from a browser now")
                     begun, waiting = False, True
         return begun
