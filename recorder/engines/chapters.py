@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def merge(
     """Orders marks and page turns (lecture µs), no two closer than five seconds.
 
     A mark wins over a page turn beside it; what has no title is called by its number. `titles`
-    are those of slides, by the page turn that began them.
+    are those of slides, by the page turn that began them; a chapter that a slide began is called
+    after the one that stands longest in it.
     """
     named = titles or {}
     told = sorted(marks, key=lambda chapter: chapter.start)
@@ -73,7 +75,18 @@ def merge(
                 chapters[-1] = Chapter(chapters[-1].start, chapter.title)
             continue
         chapters.append(chapter)
+    ends = [chapter.start for chapter in chapters[1:]] + [math.inf]
     return [
-        Chapter(chapter.start, chapter.title or f"Slide {number}")
-        for number, chapter in enumerate(chapters, 1)
+        Chapter(one.start, _title(one, end, named) or f"Slide {number}")
+        for number, (one, end) in enumerate(zip(chapters, ends, strict=True), 1)
     ]
+
+
+def _title(chapter: Chapter, end: float, named: Mapping[int, str]) -> str:
+    """A chapter's own title; where it is a slide's, that of the slide that stands longest."""
+    if chapter.title not in ("", named.get(chapter.start, "")):
+        return chapter.title
+    begins = sorted(at for at in named if chapter.start <= at < end)
+    stood = zip(begins, [*begins[1:], end], strict=False)
+    known = [(till - at, named[at]) for at, till in stood if named[at]]
+    return max(known, key=lambda one: one[0])[1] if known else chapter.title
