@@ -7,6 +7,8 @@ loads no codec, because it is made when a delivery has arrived.
 from __future__ import annotations
 
 import json
+import stat
+import time
 import zipfile
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
@@ -46,10 +48,18 @@ def write(recording: Recording, url: str) -> Path:
     title = escape(recording.manifest.title)
     manifest = _CARTRIDGE.format(id=quoteattr(f"lecture-{recording.id}"), title=title)
     with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("imsmanifest.xml", manifest)
-        archive.writestr("link.xml", _LINK.format(title=title, url=quoteattr(url)))
+        archive.writestr(readable("imsmanifest.xml"), manifest)
+        archive.writestr(readable("link.xml"), _LINK.format(title=title, url=quoteattr(url)))
     new.replace(path)
     return path
+
+
+def readable(name: str, packed: bool = True) -> zipfile.ZipInfo:
+    """An entry that everybody may read where it is unpacked; a web server is somebody else."""
+    entry = zipfile.ZipInfo(name, time.localtime()[:6])
+    entry.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    entry.external_attr = (stat.S_IFREG | 0o644) << 16
+    return entry
 
 
 def published_at(recording: Recording) -> str | None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import html
+import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+from recorder.cartridge import readable
 from recorder.production.slides import Slide
 from recorder.recording import Recording
 
@@ -132,12 +134,10 @@ def offline(recording: Recording, slides: Sequence[Slide], path: Path) -> bool:
         files=listed,
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("imsmanifest.xml", manifest)
-        archive.writestr("index.html", _page(recording, slides, names))
-        archive.write(small, "lecture.mp4", zipfile.ZIP_STORED)
-        for name in names:
-            still = name.endswith(".jpg")
-            archive.write(
-                products / name, name, zipfile.ZIP_STORED if still else zipfile.ZIP_DEFLATED
-            )
+        archive.writestr(readable("imsmanifest.xml"), manifest)
+        archive.writestr(readable("index.html"), _page(recording, slides, names))
+        for name, file in (("lecture.mp4", small), *((name, products / name) for name in names)):
+            packed = not name.endswith((".jpg", ".mp4"))
+            with file.open("rb") as held, archive.open(readable(name, packed), "w") as out:
+                shutil.copyfileobj(held, out)
     return True

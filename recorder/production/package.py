@@ -151,6 +151,7 @@ def _audio(lecture: Path, path: Path) -> None:
                 continue
             if target is None:
                 target = out.add_stream_from_template(stream)
+                small.named_as(stream.container, out)
                 out.start_encoding()
             packet.stream = target
             out.mux_one(packet)

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 from av.audio.stream import AudioStream
-from av.container import OutputContainer
+from av.container import Container, InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -38,6 +38,7 @@ def rendition(lecture: Path, path: Path) -> None:
         height = min(HEIGHT, shown.height)
         width = round(shown.width * height / shown.height / 2) * 2
         video = _video(out, width, height // 2 * 2)
+        named_as(source, out)
         audio: AudioStream = out.add_stream("aac", rate=_AUDIO_RATE)
         audio.codec_context.layout = "mono"
         audio.codec_context.bit_rate = _AUDIO_BIT
@@ -62,6 +63,16 @@ def rendition(lecture: Path, path: Path) -> None:
             out.mux(audio.encode(part))
         out.mux(video.encode(None))
         out.mux(audio.encode(None))
+
+
+def named_as(source: Container, out: OutputContainer) -> None:
+    """Gives a file that is about to be written the title and the chapters of another."""
+    assert isinstance(source, InputContainer)
+    told = source.metadata
+    out.metadata.update(
+        {key: told[key] for key in ("title", "artist", "album", "date") if key in told}
+    )
+    out.set_chapters(source.chapters())
 
 
 def _video(out: OutputContainer, width: int, height: int) -> VideoStream:

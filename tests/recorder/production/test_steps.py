@@ -131,6 +131,25 @@ def test_ninety_minutes_of_the_small_lecture_are_below_sixty_megabytes(
     assert small.stat().st_size / checked.duration * NINETY_MINUTES < 60e6
 
 
+@pytest.mark.parametrize("name", ["small.mp4", "audio.m4a"])
+def test_the_small_lecture_and_the_sound_alone_are_named_and_have_its_chapters(
+    produced: tuple[Recording, list[steps.StepResult]], name: str
+) -> None:
+    recording, _ = produced
+
+    def told(path: Path) -> tuple[str, list[tuple[float, str]]]:
+        with av.open(str(path)) as container:
+            chapters = [
+                (round(float(one["start"] * one["time_base"]), 2), one["metadata"]["title"])
+                for one in container.chapters()
+            ]
+            return container.metadata["title"], chapters
+
+    title, chapters = told(recording.products / name)
+    assert (title, chapters) == told(recording.lecture)
+    assert len(chapters) > 1
+
+
 def test_sprites_say_where_each_picture_is(
     produced: tuple[Recording, list[steps.StepResult]],
 ) -> None:
@@ -152,9 +171,10 @@ def test_the_zip_plays_alone_and_is_a_scorm_package(
 ) -> None:
     recording, _ = produced
     with zipfile.ZipFile(recording.products / "offline.zip") as archived:
-        names = set(archived.namelist())
+        names, entries = set(archived.namelist()), archived.infolist()
         page = archived.read("index.html").decode()
     assert faults(recording.products / "offline.zip") == []
+    assert {entry.external_attr >> 16 & 0o777 for entry in entries} == {0o644}
     assert {"index.html", "lecture.mp4", "slides/001.jpg", "chapters.vtt"} <= names
     assert "Physics &amp; more" in page
     assert 'src="lecture.mp4"' in page
