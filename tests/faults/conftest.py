@@ -45,6 +45,8 @@ REPEAT = int(os.environ.get("CLASSROOMD_FAULTS", "1"))
 SEED = int(os.environ.get("CLASSROOMD_SEED", "0")) or (
     4 if REPEAT == 1 else random.SystemRandom().randrange(1, 1 << 30)
 )
+if REPEAT > 1:  # a lecture of many parts is made whole at the end
+    _helpers.PATIENCE *= REPEAT
 # How long a picture or a piece of sound of each source lasts: what is on the screen is not lost.
 LASTS = {"presenter": 0.04, "audience": 1.0, "slides": 1.0, "microphone": 0.03}
 AT_MOST = 1.0
