@@ -1,7 +1,7 @@
 """Slides, a presenter camera with its substream, and sound, as files for the compose benchmark.
 
-The slides are a capture of 1080p30 with pages, builds and a pointer, encoded as the recorder
-encodes slides: what does not change is not there. The camera is either generated (a figure that
+The slides are a capture of 1080p30 of one of the decks, encoded as the recorder encodes slides:
+what does not change is not there. The camera is either generated (a figure that
 walks before a textured wall, with sensor noise) or a film, scaled to 1080p30; both are encoded as
 network cameras do (no B-frames, a key frame each second).
 """
@@ -9,6 +9,7 @@ network cameras do (no B-frames, a key frame each second).
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,15 +18,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._compose_decks import DECKS, FPS, HEIGHT, WIDTH
 from recorder import encoders
 
-WIDTH, HEIGHT, FPS = 1920, 1080, 30
 _CAMERA = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-g", str(FPS)]
 
 
-def make(folder: Path, seconds: int, film: Path | None = None) -> None:
+def make(folder: Path, seconds: int, film: Path | None = None, deck: str = "charts") -> None:
     """Writes slides.mp4, camera.mp4, sub.mp4 and sound.m4a; with `film` the camera shows that."""
-    _slides(folder / "slides.mp4", seconds)
+    _slides(folder / "slides.mp4", DECKS[deck](seconds * FPS))
     if film is None:
         _figure(folder / "camera.mp4", seconds)
     else:
@@ -54,34 +55,15 @@ def _encode(path: Path, quality: str) -> tuple[av.container.OutputContainer, av.
     return out, stream
 
 
-def _slides(path: Path, seconds: int) -> None:
-    """A page every 7 s, a line more every 2 s, and on every second page a moving pointer."""
+def _slides(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
+    """What does not change is not written, but for one picture a second."""
     out, stream = _encode(path, "21")
-    dice = np.random.default_rng(7)
     before: NDArray[np.uint8] | None = None
     last = -FPS
     with out:
-        for index in range(seconds * FPS):
-            page, within = divmod(index, 7 * FPS)
-            shown = 1 + within // (2 * FPS)
-            if within % (2 * FPS) == 0:
-                picture = np.full((HEIGHT, WIDTH, 3), (250, 248, 245), np.uint8)
-                cv2.rectangle(picture, (0, 0), (WIDTH, 140), (120, 60 + page * 20 % 120, 40), -1)
-                _write(picture, f"Chapter {page + 1}: results of week {page + 3}", 95, 2.2, 255)
-                for line in range(shown):
-                    text = f"{line + 1}. The measured field is {dice.integers(10, 99)} units"
-                    _write(picture, text, 280 + line * 130, 1.8, 30)
-                for column in range(12):
-                    height = int(dice.integers(40, 300))
-                    left = 1250 + column * 45
-                    cv2.rectangle(picture, (left, 950 - height), (left + 30, 950), (60, 90, 200), 2)
-                before = None
-            now = picture
-            if page % 2:
-                now = picture.copy()
-                at = (int(900 + 500 * np.sin(index / 20)), int(550 + 250 * np.cos(index / 27)))
-                cv2.circle(now, at, 12, (30, 30, 220), -1)
-            if before is not None and np.array_equal(now, before) and index - last < FPS:
+        for index, now in enumerate(pictures):
+            same = before is not None and (now is before or np.array_equal(now, before))
+            if same and index - last < FPS:
                 continue
             before, last = now, index
             frame = av.VideoFrame.from_ndarray(now, "bgr24").reformat(
@@ -90,11 +72,6 @@ def _slides(path: Path, seconds: int) -> None:
             frame.pts, frame.time_base = index, Fraction(1, FPS)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-
-
-def _write(picture: NDArray[np.uint8], text: str, y: int, scale: float, grey: int) -> None:
-    colour = (grey, grey, grey)
-    cv2.putText(picture, text, (90, y), cv2.FONT_HERSHEY_DUPLEX, scale, colour, 3, cv2.LINE_AA)
 
 
 def _figure(path: Path, seconds: int) -> None:

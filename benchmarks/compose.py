@@ -2,7 +2,8 @@
 
 Slides and a presenter camera, decoded, the camera scaled into the corner, x264 veryfast, AAC.
 Once every tool is given the camera's low-resolution stream, once its full one; once the camera is
-generated, once it shows a film (CLASSROOMD_FILM names another one). Sizes and SSIM (of the whole
+generated, once it shows a film (CLASSROOMD_FILM names another one). Then ffmpeg and we make, in
+one round, lectures of decks that our settings do not come from. Sizes and SSIM (of the whole
 picture and of the inset) belong to the same runs; each is compared with the same composite made
 by ffmpeg without loss. CPU seconds are those of the whole process and its children; what our
 interpreter takes to start is in them, and printed beside them, because a lecture is longer.
@@ -18,13 +19,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks._compose_decks import DECKS
 from benchmarks._compose_media import make
 
-SECONDS = 20
+SECONDS = 40
 ROUNDS = 3
+_OTHER_SECONDS = 16
 _INSET = "480:270:1400:770"  # where recorder.layouts puts it
 _GRAPH = (
     "[0:v]fps=30[s];[1:v]scale=480:270:flags=bicubic[c];[s][c]overlay=1400:770:eof_action=repeat"
@@ -51,35 +54,37 @@ def cpu(command: Sequence[object]) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def by_ffmpeg(folder: Path, camera: str, out: Path, *quality: str) -> float:
+def by_ffmpeg(folder: Path, camera: str, out: Path, seconds: int, *quality: str) -> float:
     """The command line, with the settings that people use."""
     quality = quality or ("-preset", "veryfast", "-crf", "23")
     read = ["-i", folder / "slides.mp4", "-i", folder / camera, "-i", folder / "sound.m4a"]
-    write = ["-t", SECONDS, "-c:v", "libx264", *quality, "-c:a", "aac", "-b:a", "128k", out]
+    write = ["-t", seconds, "-c:v", "libx264", *quality, "-c:a", "aac", "-b:a", "128k", out]
     graph = ["-filter_complex", _GRAPH, "-map", "2:a"]
     return cpu(["ffmpeg", "-v", "error", "-y", *read, *graph, *write])
 
 
-def by_ours(folder: Path, camera: str, out: Path) -> float:
+def by_ours(folder: Path, camera: str, out: Path, seconds: int) -> float:
     """Our engine, interpreter and imports included."""
-    return cpu([sys.executable, "-m", "benchmarks._compose_ours", folder, camera, out, SECONDS])
+    return cpu([sys.executable, "-m", "benchmarks._compose_ours", folder, camera, out, seconds])
 
 
-def by_gstreamer(folder: Path, camera: str, out: Path) -> float:
-    """GStreamer's compositor and x264enc."""
+def by_gstreamer(folder: Path, camera: str, out: Path, seconds: int) -> float:
+    """GStreamer's compositor and x264enc; it takes the files as long as they are."""
     names = {"slides": folder / "slides.mp4", "camera": folder / camera}
     pipeline = _PIPELINE.format(**names, sound=folder / "sound.m4a", out=out)
     return cpu(["gst-launch-1.0", "-q", *pipeline.split()])
 
 
-def ssim(made: Path, reference: Path, crop: str | None) -> float:
-    """SSIM of all planes against the reference, at the best of three offsets of a frame."""
-    area = f",crop={crop}" if crop else ""
+def ssim(made: Path, reference: Path) -> tuple[float, float]:
+    """SSIM of all planes against the reference: of the picture and of the inset.
+
+    At that one of three offsets of a frame at which the inset is most alike.
+    """
     found = []
     for shift in (-1, 0, 1):
         graph = (
-            f"[0:v]setpts=PTS+{shift}/30/TB,fps=30:round=near{area}[a];[1:v]fps=30{area}[b];"
-            "[a][b]ssim"
+            f"[0:v]setpts=PTS+{shift}/30/TB,fps=30:round=near,split[a][b];[1:v]fps=30,split[c][d];"
+            f"[a][c]ssim;[b]crop={_INSET}[e];[d]crop={_INSET}[f];[e][f]ssim"
         )
         read = ["-i", str(made), "-i", str(reference)]
         told = subprocess.run(
@@ -88,9 +93,10 @@ def ssim(made: Path, reference: Path, crop: str | None) -> float:
             text=True,
             check=True,
         ).stderr
-        values = re.findall(r"SSIM .* All:([0-9.]+)", told)
-        found.append(float(values[-1]))
-    return max(found)
+        values = dict(re.findall(r"Parsed_ssim_(\d+).* All:([0-9.]+)", told))
+        whole, inset = (float(values[number]) for number in sorted(values, key=int))
+        found.append((whole, inset))
+    return max(found, key=lambda pair: pair[1])
 
 
 def film() -> Path | None:
@@ -104,42 +110,56 @@ def film() -> Path | None:
     return path if path.exists() else None
 
 
+_Tools = Mapping[str, Callable[[Path, str, Path, int], float]]
+
+
+def compared(
+    folder: Path, camera: str, tools: _Tools, seconds: int, rounds: int
+) -> dict[str, float | None]:
+    """Figures of one job: medians of interleaved rounds, ratios and SSIM against ffmpeg's."""
+    reference = folder / "reference.mp4"
+    by_ffmpeg(folder, camera, reference, seconds, "-preset", "ultrafast", "-qp", "0")
+    made = {tool: folder / f"{tool}.mp4" for tool in tools}
+    spent: dict[str, list[float]] = {tool: [] for tool in tools}
+    for _ in range(rounds):
+        for tool, make_it in tools.items():
+            spent[tool].append(make_it(folder, camera, made[tool], seconds))
+    figures: dict[str, float | None] = {}
+    for tool, path in made.items():
+        figures[f"{tool}_cpu_s"] = statistics.median(spent[tool])
+        figures[f"{tool}_frame_ssim"], figures[f"{tool}_inset_ssim"] = ssim(path, reference)
+        if tool != "ffmpeg":
+            ratios = [a / b for a, b in zip(spent[tool], spent["ffmpeg"], strict=True)]
+            figures[f"{tool}_cpu_ratio"] = statistics.median(ratios)
+            size = path.stat().st_size / made["ffmpeg"].stat().st_size
+            figures[f"{tool}_size_ratio"] = size
+    return figures
+
+
 def run() -> dict[str, float | None]:
     """Ratios of CPU and size to ffmpeg's, differences of SSIM; medians of interleaved rounds."""
     started = statistics.median(
         cpu([sys.executable, "-c", "import benchmarks._compose_ours"]) for _ in range(ROUNDS)
     )
     figures: dict[str, float | None] = {"ours_start_cpu_s": started}
-    tools = {"ffmpeg": by_ffmpeg, "ours": by_ours}
-    if shutil.which("gst-launch-1.0"):
-        tools["gstreamer"] = by_gstreamer
-    for scene, shown in (("generated", None), ("film", film())):
+    both: dict[str, Callable[[Path, str, Path, int], float]]
+    both = {"ffmpeg": by_ffmpeg, "ours": by_ours}
+    every = both | ({"gstreamer": by_gstreamer} if shutil.which("gst-launch-1.0") else {})
+    shown = film()
+    jobs = [("generated", "charts", None), ("film", "charts", shown)]
+    others = [deck for deck in DECKS if deck != "charts"]
+    jobs += [(deck, deck, shown if at % 2 else None) for at, deck in enumerate(others)]
+    for scene, deck, camera_shows in jobs:
         if scene == "film" and shown is None:
             continue
+        first = deck == "charts"
+        tools, rounds = (every, ROUNDS) if first else (both, 1)
+        seconds = SECONDS if first else _OTHER_SECONDS
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            make(folder, SECONDS, shown)
+            make(folder, seconds, camera_shows, deck)
             for variant, camera in (("substream", "sub.mp4"), ("full", "camera.mp4")):
-                reference = folder / "reference.mp4"
-                by_ffmpeg(folder, camera, reference, "-preset", "ultrafast", "-qp", "0")
-                spent: dict[str, list[float]] = {tool: [] for tool in tools}
-                for _ in range(ROUNDS):
-                    for tool, make_it in tools.items():
-                        spent[tool].append(make_it(folder, camera, folder / f"{tool}.mp4"))
-                peer = folder / "ffmpeg.mp4"
-                quality = {
-                    tool: [ssim(folder / f"{tool}.mp4", reference, c) for c in (None, _INSET)]
-                    for tool in tools
-                }
-                for tool in tools:
-                    key = f"{scene}_{variant}_{tool}"
-                    figures[f"{key}_cpu_s"] = statistics.median(spent[tool])
-                    for what, at in (("frame", 0), ("inset", 1)):
-                        figures[f"{key}_{what}_ssim"] = quality[tool][at]
-                    if tool == "ffmpeg":
-                        continue
-                    ratios = [a / b for a, b in zip(spent[tool], spent["ffmpeg"], strict=True)]
-                    figures[f"{key}_cpu_ratio"] = statistics.median(ratios)
-                    size = (folder / f"{tool}.mp4").stat().st_size
-                    figures[f"{key}_size_ratio"] = size / peer.stat().st_size
+                if first or variant == "substream":
+                    told = compared(folder, camera, tools, seconds, rounds)
+                    figures |= {f"{scene}_{variant}_{key}": value for key, value in told.items()}
     return figures
