@@ -167,7 +167,7 @@ async def test_a_busy_machine_and_a_room_without(
     hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
     base = f"http://{await hall.serve()}/api/v1/live"
     monkeypatch.setattr(whep, "BUSY", -1.0)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         for most, code in ((1, "busy"), (0, "no_webrtc")):
             hall.live.whep.most = most
             offer = "v=0\r\na=rtpmap:102 H264/90000\r\n"
