@@ -17,10 +17,8 @@ SLOW = 3600.0
 
 
 @pytest.fixture
-def notice_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+def notice_port(free_port: int) -> int:
+    return free_port
 
 
 class Projector:

@@ -166,10 +166,10 @@ def test_a_wrong_key_is_named(keys: dict[str, Any], told: str) -> None:
 
 async def test_nobody_listens(make_recording: Any) -> None:
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind(("127.0.0.1", 0))  # and stays so: nobody else gets it meanwhile
         port = free.getsockname()[1]
-    config = TargetConfig(id="campus", target="webdav", url=f"http://127.0.0.1:{port}")
-    status = await deliver(make_recording(), config, tries=1)
+        config = TargetConfig(id="campus", target="webdav", url=f"http://127.0.0.1:{port}")
+        status = await deliver(make_recording(), config, tries=1)
     assert (status.state, status.detail) == ("retrying", "The WebDAV server cannot be reached.")
 
 
