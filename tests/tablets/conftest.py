@@ -103,7 +103,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[ManagedBroker]:
 async def door(room: TabletRoom, broker: ManagedBroker) -> AsyncIterator[MqttTablets]:
     link = MqttLink(*broker.login, client_id="daemon")
     await link.start()
-    assert await link.wait_connected()
+    assert await link.wait_connected(60)
     door = MqttTablets(room, link, BrokerAccess(link, room.room))
     await door.start()
     yield door
@@ -145,7 +145,7 @@ async def tablets(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
     if "broker" in request.fixturenames:
         link = MqttLink(*request.getfixturevalue("broker").login, client_id="daemon")
         await link.start()
-        assert await link.wait_connected()
+        assert await link.wait_connected(60)
     tablets = Tablets("room1", tmp_path / "state", mqtt=link, managed=True)
     await tablets.start()
     lesson = await tablets.room.open("c1", "Physics")

@@ -91,6 +91,7 @@ class NativeTablet:
             "127.0.0.1",
             self.port,
             will=will,
+            timeout=60,
             protocol=aiomqtt.ProtocolVersion.V5,
             **(fields | other),
         )
@@ -128,7 +129,8 @@ class NativeTablet:
 
     async def put(self, message: dict[str, Any]) -> None:
         assert self._client
-        await self._client.publish(f"{self.own}/up", json.dumps(message), qos=1)
+        # What was under way when a broker died is never confirmed.
+        await self._client.publish(f"{self.own}/up", json.dumps(message), qos=1, timeout=10)
 
     async def close(self) -> None:
         if self._task:
