@@ -216,7 +216,10 @@ async def test_sender_reports_are_measured_and_used_where_they_are_trusted(
     made = hold_class(f"presenter={camera().url}", clock="sender")
     await made.start()
     await made.running("presenter")
-    await made.until(lambda: made.status.duration_s > 8, "its first report")
+    await made.until(lambda: made.status.duration_s > 8, "a while")
+    await made.until(
+        lambda: made.status.sources["presenter"].sender_latency_ms is not None, "its first report"
+    )
     await made.finish()
     found = made.recording.manifest.measured["sources"]["presenter"]
     assert -50 < found["sender_latency_ms"] < 2000 and "drift_ppm" in found
