@@ -91,6 +91,12 @@ class Shipment:
         found: list[Any] = self.notes.setdefault("older", [])
         return found
 
+    async def delete_older(self, delete: Callable[[Any], Awaitable[object]]) -> None:
+        """`delete` each of `older`; what is gone is forgotten at once, so that none is lost."""
+        while self.older:
+            await delete(self.older[0])
+            del self.older[0]
+
     async def save(self) -> None:
         """Return when the notes are on disk."""
         await self._save()

@@ -148,7 +148,7 @@ class Canvas(Target):
         for file in files:
             if names_one_of(file, shipment, names | set(shipment.notes.get("placed", ()))):
                 await self._delete(file["id"])
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -235,16 +235,11 @@ class Canvas(Target):
         for file in held:
             if file not in kept and names_one_of(file, shipment, ours):
                 await self._delete(file["id"])
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
         shipment.notes["placed"] = sorted(now)
 
     async def _delete(self, file: int) -> None:
         await self.ask("DELETE", f"{self.options.url}/api/v1/files/{file}", ok=(200, 404))
-
-    async def _delete_older(self, shipment: Shipment) -> None:
-        while shipment.older:
-            await self._delete(shipment.older[0])
-            del shipment.older[0]
 
     async def _upload(self, shipment: Shipment, course: int, product: Product) -> dict[str, Any]:
         name = name_of(shipment, product)

@@ -140,7 +140,7 @@ class Moodle(Target):
             post["message"]
         ):
             files = [ArrivedFile(name="link", place=self._review(shipment))]
-            await self._delete_older(shipment)
+            await shipment.delete_older(self._delete)
             return Receipt(target=self.id, how="size", files=files, place=place)
         held = {file["filename"]: file for file in post.get("messageinlinefiles", [])}
         names = shipment.notes.get("names", {})
@@ -151,7 +151,7 @@ class Moodle(Target):
         expected = {names.get(product.name, product.name) for product in shipment.products}
         if stale := sorted((set(names.values()) - expected) & held.keys()):
             raise TargetError(ErrorKind.ABSENT, f"Moodle still has {', '.join(stale)}.")
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
         return Receipt(
             target=self.id,
             how=self.options.proof,
@@ -179,7 +179,7 @@ class Moodle(Target):
         found = await self._find(shipment)
         if found is not None:
             await self._delete(found["post"])
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
 
     # -- what Moodle is asked -----------------------------------------------------------------
 
@@ -309,11 +309,6 @@ class Moodle(Target):
 
     async def _delete(self, post: int) -> None:
         await self.wire.call("mod_forum_delete_post", gone=True, postid=post)
-
-    async def _delete_older(self, shipment: Shipment) -> None:
-        while shipment.older:
-            await self._delete(shipment.older[0])
-            del shipment.older[0]
 
     async def _post(self, shipment: Shipment, forum: int, message: str, draft: int | None) -> None:
         found = await self._find(shipment)

@@ -85,7 +85,7 @@ class Database:
             except TargetError:
                 shipment.notes["used"] = True
                 raise
-        await self.delete_older(shipment)
+        await shipment.delete_older(self._delete)
         return Receipt(
             target=self._target,
             how="hash" if self._proof == "hash" else "size",
@@ -110,13 +110,7 @@ class Database:
         database, _ = await self._fields(course)
         if (entry := await self._find(shipment, database)) is not None:
             await self._delete(entry["id"])
-        await self.delete_older(shipment)
-
-    async def delete_older(self, shipment: Shipment) -> None:
-        """Delete what stood in a course that the recording no longer belongs to."""
-        while shipment.older:
-            await self._delete(shipment.older[0])
-            del shipment.older[0]
+        await shipment.delete_older(self._delete)
 
     async def _delete(self, entry: int) -> None:
         await self._wire.call("mod_data_delete_entry", gone=True, entryid=entry)

@@ -167,7 +167,7 @@ class PeerTube(Target):
         for language in spoken.gone(shipment):
             await self.ask("DELETE", f"{video}/captions/{quote(language)}", ok=(204, 404))
             spoken.taken_away(shipment, language)
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
         return Receipt(
             target=self.id,
             how="size" if size is not None else "duration",
@@ -190,7 +190,7 @@ class PeerTube(Target):
         number = shipment.note(shipment.lecture).get("video") or await self._find(shipment)
         if number:
             await self._delete(number)
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -254,11 +254,6 @@ class PeerTube(Target):
     async def _delete(self, number: int) -> None:
         url = f"{self.options.url}/api/v1/videos/{number}"
         await self.ask("DELETE", url, ok=(204, 404))
-
-    async def _delete_older(self, shipment: Shipment) -> None:
-        while shipment.older:
-            await self._delete(shipment.older[0])
-            del shipment.older[0]
 
     async def ask(self, method: str, url: str, **more: Any) -> httpx.Response:
         """One request as the user."""

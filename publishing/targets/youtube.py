@@ -155,7 +155,7 @@ class YouTube(Target):
             if track := tracks.get(language):
                 await self._call("DELETE", "captions", id=track)
             spoken.taken_away(shipment, language)
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
         place = f"https://www.youtube.com/watch?v={video}"
         how = "size" if size else "duration"
         return Receipt(target=self.id, how=how, files=files, place=place, reference=video)
@@ -173,7 +173,7 @@ class YouTube(Target):
         note = shipment.note(shipment.lecture)
         if video := note.get("video") or await self._find(shipment):
             await self._call("DELETE", "videos", id=video)
-        await self._delete_older(shipment)
+        await shipment.delete_older(self._delete)
 
     # -- the steps ----------------------------------------------------------------------------
 
@@ -299,10 +299,8 @@ class YouTube(Target):
             page = {"pageToken": told["nextPageToken"]}
         return None
 
-    async def _delete_older(self, shipment: Shipment) -> None:
-        while shipment.older:
-            await self._call("DELETE", "videos", id=shipment.older[0])
-            del shipment.older[0]
+    async def _delete(self, video: str) -> None:
+        await self._call("DELETE", "videos", id=video)
 
     async def _call(self, method: str, what: str, **params: str) -> dict[str, Any]:
         ok = (200, 204, 404) if method == "DELETE" else (200,)
