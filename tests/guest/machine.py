@@ -2,8 +2,9 @@
 
 `python tests/guest/machine.py` fetches Debian's kernel (nothing is installed from it), boots it in
 QEMU with this machine's root as its own, read-only over 9p, and runs the tests marked `guest` in
-it: `vivid` is the capture card, `snd-aloop` the sound card, and clocks may be set. It ends with
-pytest's status. `ACCEL=kvm` is faster where KVM works; without it the CPU is emulated.
+it: `vivid` is the capture card, `snd-aloop` the sound card, `v4l2loopback` (Debian's source, built
+here against that kernel) cameras that send what a program writes to them; clocks may be set. It
+ends with pytest's status. `ACCEL=kvm` is faster where KVM works; without it the CPU is emulated.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import gzip
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,7 @@ export TMPDIR=/run/tmp HOME=/run CLASSROOMD_GUEST={kernel} PYTHONDONTWRITEBYTECO
 ip link set lo up
 modprobe -d {kernel} vivid n_devs=1
 modprobe -d {kernel} snd-aloop
+modprobe -d {kernel} v4l2loopback video_nr=10,11,12 exclusive_caps=1,1,1
 cd {root}
 {command}
 echo "{exit}$?"
@@ -53,15 +56,43 @@ def kernel() -> Path:
     if not list(KERNEL.glob("boot/vmlinuz-*")):
         KERNEL.mkdir(exist_ok=True)
         said = subprocess.check_output(["apt-cache", "depends", "linux-image-amd64"], text=True)
-        name = next(word for word in said.split() if word.startswith("linux-image-6"))
-        subprocess.run(["apt-get", "download", "-qq", name], cwd=KERNEL, check=True)
-        [package] = KERNEL.glob("linux-image-*.deb")
-        subprocess.run(["dpkg-deb", "-x", str(package), str(KERNEL)], check=True)
-        package.unlink()
+        _fetch(next(word for word in said.split() if word.startswith("linux-image-6")))
     [modules] = (KERNEL / "lib" / "modules").iterdir()
+    made = modules / "extra" / "v4l2loopback.ko"
+    if not made.exists():
+        try:
+            _build_loopback(modules.name, made)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"no v4l2loopback ({error}); newer headers? rm -r {KERNEL}", flush=True)
+        (modules / "modules.dep").unlink(missing_ok=True)
     if not (modules / "modules.dep").exists():
         subprocess.run(["/sbin/depmod", "-b", str(KERNEL), modules.name], check=True)
     return KERNEL
+
+
+def _fetch(*names: str) -> None:
+    """Unpacks Debian packages beside the kernel."""
+    subprocess.run(["apt-get", "download", "-qq", *names], cwd=KERNEL, check=True)
+    for package in KERNEL.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", str(package), str(KERNEL)], check=True)
+        package.unlink()
+
+
+def _build_loopback(version: str, made: Path) -> None:
+    """Compiles v4l2loopback for the kernel; its tests are skipped where that cannot be done."""
+    if lacking := [name for name in ("make", "gcc-12") if shutil.which(name) is None]:
+        raise FileNotFoundError(2, f"apt install {' '.join(lacking)}")
+    series, common = ".".join(version.split(".")[:2]), version.replace("amd64", "common")
+    headers = KERNEL / "usr" / "src" / f"linux-headers-{version}"
+    _fetch(headers.name, f"linux-headers-{common}", f"linux-kbuild-{series}", "v4l2loopback-dkms")
+    # As packaged it refers to where the headers would be installed.
+    rest = headers.with_name(f"linux-headers-{common}")
+    (headers / "Makefile").write_text(f"include {rest}/Makefile\n")
+    [source] = headers.parent.glob("v4l2loopback-*")
+    build = ["make", "-s", "-C", str(headers), f"M={source}", "modules"]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    made.parent.mkdir(exist_ok=True)
+    shutil.copy(source / "v4l2loopback.ko", made)
 
 
 def _modules(folder: Path) -> Iterator[Path]:
