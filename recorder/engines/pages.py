@@ -152,7 +152,7 @@ class PageTurns:
         self._still_since = t
         if self._left_at is None:
             self._left_at, self._peak, self._judged = t, (count, t), t
-            return count > _KEY * _SIZE and self._goes(cells, alive)
+            return count > _KEY * _SIZE and self._goes(cells, alive) and not self._moved()
         self._peak = max(self._peak, (count, t), key=lambda peak: peak[0])
         return False
 
