@@ -41,8 +41,8 @@ class StreamInfo:
 
     A source may have two video streams, its picture and a smaller copy; the program decodes only
     the one that is large enough for its place. `first`: while it runs it stands before the others
-    of its role, because somebody chose to show it. `pick`: the channels of its sound that are
-    heard, from 1; all of them where it is empty.
+    of its role, because somebody chose to show it; a microphone with it is a voice from elsewhere.
+    `pick`: the channels of its sound that are heard, from 1; all of them where it is empty.
     """
 
     index: int

@@ -28,7 +28,8 @@ def heard(source: SourceSpec) -> tuple[int, ...]:
 
 
 def shown_first(source: SourceSpec) -> bool:
-    """Whether a source stands before others of its role: a shared screen was chosen by somebody."""
+    """Whether a source stands before others of its role: it comes from a browser, and somebody
+    chose to show that screen or to hear that voice."""
     return source.url.startswith("webrtc:")
 
 

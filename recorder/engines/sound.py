@@ -215,7 +215,11 @@ class Mixer:
                 if track.info.role in roles and track.heard(position)
             ]
 
+        room = of(["presenter"])[:1] or of(["audience"])[:1]
         microphones = of(["microphone"])
+        if all(track.info.first for track in microphones):
+            # Only voices from elsewhere: who is in the room has the camera's sound to be heard by.
+            microphones = [*room, *microphones] if microphones else []
         if len(microphones) > 1:
             for track in microphones:
                 track.ear.take(sounds[id(track)])
@@ -228,5 +232,4 @@ class Mixer:
         for track in microphones:
             seconds = self.heard_s.get(track.info.source, 0.0) + count / SAMPLE_RATE
             self.heard_s[track.info.source] = seconds
-        speech = microphones or of(["presenter"])[:1] or of(["audience"])[:1]
-        return speech + of(["slides"])
+        return (microphones or room) + of(["slides"])

@@ -210,5 +210,6 @@ def _info(stream: av.stream.Stream, source: SourceSpec, index: int) -> feed.Stre
         header,
         rate=sound.sample_rate,
         channels=sound.channels,
+        first=shown_first(source),
         pick=heard(source),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -15,7 +16,13 @@ RATE, SIZE = encoders.SAMPLE_RATE, encoders.AAC_FRAME
 
 
 def tone(
-    index: int, role: str, hertz: float, seconds: float, rate: int = RATE, speed: float = 1.0
+    index: int,
+    role: str,
+    hertz: float,
+    seconds: float,
+    rate: int = RATE,
+    speed: float = 1.0,
+    loud: float = 0.4,
 ) -> tuple[feed.StreamInfo, list[feed.FeedPacket]]:
     """A sine; `speed` is how much faster its clock runs than the class."""
     encoder = encoders.open_sound(1, 96_000)
@@ -30,7 +37,7 @@ def tone(
         channels=1,
     )
     count = int(seconds * RATE) // SIZE
-    sound = 0.4 * np.sin(2 * np.pi * hertz * np.arange(count * SIZE) / RATE)
+    sound = loud * np.sin(2 * np.pi * hertz * np.arange(count * SIZE) / RATE)
     packets = []
     for number in range(count):
         part = sound[None, number * SIZE : (number + 1) * SIZE].astype(np.float32)
@@ -81,6 +88,22 @@ def test_a_microphone_that_dies_hands_over_to_the_camera() -> None:
     heard = [mixer.read(start, RATE // 2) for start in range(0, 6 * RATE - RATE, RATE // 2)]
     assert strength(heard[1], 700) > 0.3
     assert strength(heard[-1], 500) > 0.3
+
+
+def test_a_voice_from_elsewhere_takes_turns_with_the_cameras_sound() -> None:
+    mixer = Mixer()
+    camera, voice = tone(0, "presenter", 500, 6), tone(1, "microphone", 700, 6)
+    quiet = [part for part in tone(1, "microphone", 700, 6, loud=0.001)[1] if part.pts < 3_000_000]
+    mixer.add(camera[0])
+    mixer.add(replace(voice[0], first=True))
+    for packet in camera[1]:
+        if packet.pts < 3_000_000:
+            mixer.push(packet)
+    for packet in [*quiet, *(part for part in voice[1] if part.pts >= 3_000_000)]:
+        mixer.push(packet)
+    heard = [mixer.read(start, RATE // 2) for start in range(0, 5 * RATE, RATE // 2)]
+    assert strength(heard[3], 500) > 0.3
+    assert strength(heard[-1], 700) > 0.3
 
 
 def test_gaps_are_silent_and_what_follows_is_in_its_place() -> None:
