@@ -30,6 +30,7 @@ from recorder import control, encoders
 from recorder.engines.chapters import Chapter
 from recorder.engines.writer import PartWriter
 from recorder.recording import Layout, ProgramSpec, Recording, Role, SourceSpec, create
+from streaming.access import Visibility
 from streaming.share import ShareRoom
 
 CHROMIUM = os.environ.get("CLASSROOMD_CHROMIUM") or shutil.which("chromium")
@@ -333,3 +334,25 @@ async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
         async with pulseaudio(Path(folder), monkeypatch):
             yield
+
+
+@pytest.fixture
+def platform() -> Iterator[Any]:
+    """A course platform that signs launches."""
+    from pretend_platform import Platform
+
+    made = Platform()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+async def school(tmp_path: Path, platform: Any) -> AsyncIterator[Hall]:
+    """A room that knows the platform; a class of PHY1 is on, for its course."""
+    section = LtiSection.model_validate({"platforms": [platform.settings()]})
+    hall = Hall(tmp_path, AuthSettings(), section)
+    hall.recording = hall.begin()
+    hall.live.set_visibility(hall.recording.folder, Visibility.COURSE)
+    platform.tool = f"http://{await hall.serve()}"
+    yield hall
+    await hall.stop()
