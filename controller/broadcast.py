@@ -18,8 +18,8 @@ from controller.errors import ClassroomError
 from controller.events import EventBus, SlowSubscriber
 from controller.health import AlarmBoard, Words
 from controller.journal import Journal, JournalError
+from controller.live_settings import StreamingSection
 from controller.register import DAEMON
-from controller.settings import StreamingSection
 from controller.state import Actor, RoomView, SessionState, SessionView
 from streaming.live import LiveRoom
 from streaming.push import Pushes, PushStatus

@@ -14,15 +14,13 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from controller.course_platforms import LtiSection
+from controller.live_settings import StreamingSection
 from controller.publication import CourseRule, RightsSection
 from controller.reactions import PrivacySpec, TriggerSpec
 from controller.state import AccessRole
 from devices.model import DeviceSpec, Value
 from publishing.target import TargetConfig
 from recorder.recording import Layout, ProgramSpec, SourceSpec
-from streaming import loudspeaker
-from streaming.access import Visibility
-from streaming.push import PushSpec
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
 
@@ -46,11 +44,6 @@ def _is_pattern(text: str) -> str:
         re.compile(text)
     except re.error as error:
         raise ValueError(f"this is no regular expression ({error})") from None
-    return text
-
-
-def _is_output(text: str) -> str:
-    loudspeaker.parse(text)
     return text
 
 
@@ -346,32 +339,6 @@ class TabletsSection(_Table):
     media: list[Path] = Field(default_factory=lambda: [Path("/media"), Path("/run/media")])
     moodle: str | None = Field(None, pattern=r"^https?://\S+$")
     moodle_secret: SecretRef | None = None
-
-
-class TalkSection(_Table):
-    """`[streaming.talk]`: who watches from elsewhere may ask to speak into the room.
-
-    `output`: where the room hears them, `pulse://SINK` or `alsa://DEVICE`; without one they are
-    recorded only, by a source `webrtc://talk`.
-    """
-
-    enabled: bool = False
-    output: Annotated[str, AfterValidator(_is_output)] | None = None
-
-
-class StreamingSection(_Table):
-    """`[streaming]`: who may watch a class that says nothing else, and where it is pushed.
-
-    `courses`: another visibility for single courses. `share`: screens may be shared from browsers;
-    `whep`: how many may watch by WebRTC at a time (both need classroomd[webrtc]).
-    """
-
-    visibility: Visibility = Visibility.NOBODY
-    courses: dict[str, Visibility] = Field(default_factory=dict)
-    share: bool = True
-    whep: int = Field(default=8, ge=0, le=50)
-    push: list[PushSpec] = Field(default_factory=list)
-    talk: TalkSection = TalkSection()
 
 
 class RoomConfig(_Table):

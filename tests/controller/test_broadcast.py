@@ -15,8 +15,8 @@ from controller.broadcast import Broadcast
 from controller.errors import ClassroomError
 from controller.events import EventBus
 from controller.health import AlarmBoard
+from controller.live_settings import StreamingSection
 from controller.register import DAEMON
-from controller.settings import StreamingSection
 from controller.state import Event, SessionState, SessionView
 from streaming.access import Visibility
 from streaming.push import PushSpec, PushStatus

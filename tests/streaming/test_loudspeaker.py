@@ -22,7 +22,7 @@ from talking import RATE, Microphone, Talking, raised, speaks
 
 from controller.config import ConfigError
 from controller.config import parse as parse_config
-from controller.settings import TalkSection
+from controller.live_settings import TalkSection
 from streaming import loudspeaker, talk
 
 
