@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 FIRST_FEED, NEXT_FEED = 20.0, 3.0  # a child sends once a second at least
 LATE = 0.5  # beyond what a child promised
 FIRST_WAIT = 0.1  # a process that died is no camera that must start again
+SETTLED = 1.0  # nor need it be let alone for long: it delivered
 
 
 class Child(Protocol):
@@ -103,17 +104,18 @@ class FedSource(threading.Thread):
                 child.kill()
 
     def run(self) -> None:
-        from recorder.sources.stream import SETTLED, Backoff
+        from recorder.sources.stream import Backoff
 
         backoff = Backoff(FIRST_WAIT)
         ran = False
         while not self._stopping:
             self._sink.changed("opening")
-            began = time.monotonic()
+            began, delivered = time.monotonic(), False
             try:
                 child = self._child or self._next()
                 self._child = child
-                ran |= self._read(child)
+                delivered = self._read(child)
+                ran |= delivered
                 code = child.wait()
                 detail = f"its process ended (status {code})"
             except (OSError, feed.FeedError) as error:
@@ -127,7 +129,7 @@ class FedSource(threading.Thread):
             if self._stopping:
                 return
             self._sink.changed("lost" if ran else "failed", detail)
-            if time.monotonic() - began > SETTLED:
+            if delivered and time.monotonic() - began > SETTLED:
                 backoff.reset()
             if plugged.wait(self._wake, backoff.wait(), self._address.url):
                 backoff.reset()
