@@ -36,8 +36,8 @@ AAC_FRAME = 1024
 # Measured with `make bench NAME=compose`. Nine tenths of the encode go into blocks that do not
 # change, so what is left out is what x264 does for each block. The deblocking filter is not: it
 # costs 3 % of the encode, and without it a film in the inset needs 5 % more bytes for an SSIM
-# that is lower by 0.003. Ten pictures of lookahead instead of five save 2 to 4 % of the bytes for
-# the same picture, for 1 to 2 % of the encode: measured with three cameras.
+# that is lower by 0.003. Ten pictures of lookahead instead of five give a better picture for
+# the same bytes, or the same for fewer, at 1 to 6 % of the encode: three cameras were measured.
 _LECTURE = "bframes=0:scenecut=0:weightp=0:me=dia:subme=1"
 
 
