@@ -42,9 +42,9 @@ def probe(path: Path) -> tuple[float, tuple[bytes | None, ...]] | None:
     except (av.error.FFmpegError, OSError):
         return None
     with container:
-        header = tuple(stream.codec_context.extradata for stream in container.streams)
         if [stream.type for stream in container.streams] != ["video", "audio"]:
             return None
+        header = tuple(stream.codec_context.extradata for stream in container.streams)
         for packet in _packets(container.demux(container.streams[0], container.streams[1])):
             end = (packet.pts or 0) + (packet.duration or 0)
             kind = packet.stream.type
