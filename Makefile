@@ -15,7 +15,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) avahi-daemon avahi-utils chromium dbus faketim
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly gstreamer1.0-tools \
   liblo-tools mosquitto-clients openssh-server pulseaudio pulseaudio-utils python3-gst-1.0 ser2net socat \
   tesseract-ocr xvfb
-GUEST_PACKAGES := $(TEST_PACKAGES) busybox-static kmod qemu-system-x86
+GUEST_PACKAGES := $(TEST_PACKAGES) busybox-static gcc-12 kmod make qemu-system-x86
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types tests guest bench bench-gpu fuzz soak pin web clean system-demo system-test
