@@ -26,6 +26,7 @@ _RATE = 48_000
 _BEEP_HZ = 1000
 _WINDOW = _RATE * 5 // 1000
 _BEEP_S = 0.04
+_QUIETER = 5  # how far a tone may lie below the loudest
 
 
 class MeasureError(Exception):
@@ -212,15 +213,21 @@ def find_beeps(path: Path) -> list[float]:
     turns = np.exp(-2j * np.pi * _BEEP_HZ / _RATE * np.arange(len(sound)))
     total = np.concatenate([[0], np.cumsum(sound * turns)])
     level = np.abs(total[_WINDOW:] - total[:-_WINDOW]) * 2 / _WINDOW
-    threshold = float(level.max()) / 2
-    if threshold < 0.01:
+    most = float(level.max())
+    if most < 0.02:
         return []
-    loud = np.concatenate([[False], level > threshold, [False]])
-    edges = np.flatnonzero(loud[1:] != loud[:-1])
-    begins, ends = edges[::2], edges[1::2]
-    middle = _WINDOW / 2  # the tone has reached half of the window where it crosses
-    return [
-        start + float(begin + middle) / _RATE
-        for begin, end in zip(begins, ends, strict=True)
-        if end - begin >= _BEEP_S * _RATE
-    ]
+    # A tone begins where it has half of its own level: a leveller may have made others louder.
+    middle = _WINDOW / 2  # of the window it then fills half
+    found = []
+    for begin, end in _runs(level > most / _QUIETER):
+        own = level[begin:end]
+        inside = begin + np.flatnonzero(own > own.max() / 2)
+        if inside[-1] + 1 - inside[0] >= _BEEP_S * _RATE:
+            found.append(start + float(inside[0] + middle) / _RATE)
+    return found
+
+
+def _runs(true: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Where it is true without a break: (begin, end)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], true, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -119,7 +119,7 @@ def test_a_capture_keeps_the_chosen_channels_and_the_mixer_then_takes_all() -> N
     device = Device.parse("alsa://hw:1?channels=8&channel=3,4")
     assert device.channel == (3, 4) and device.options["channels"] == "8"
     assert Device.parse("pulse://desk?channels=4&channel=2").channel == (2,)
-    with pytest.raises(SourceError, match="one number, or two"):
+    with pytest.raises(SourceError, match="one number from 1 to 64, or two"):
         Device.parse("alsa://hw:1?channel=1,2,3")
     capture = SoundCapture("x", "microphone", 8, (3, 4))
     sound = np.zeros((4800, 8), np.int16)

@@ -337,6 +337,12 @@ async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 
 
 @pytest.fixture
+def halls() -> type[Hall]:
+    """Makes halls, for tests that need one of their own."""
+    return Hall
+
+
+@pytest.fixture
 def platform() -> Iterator[Any]:
     """A course platform that signs launches."""
     from pretend_platform import Platform

@@ -28,16 +28,14 @@ LIVE = ".live-page[data-state=live]"
 
 
 @pytest.fixture
-async def school(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+async def school(tmp_path: Path, halls: Any) -> AsyncIterator[Callable[..., Any]]:
     """A room and the platform that it knows; `name` is the platform's host."""
-    from conftest import Hall
-
     made: list[Any] = []
 
     async def make(name: str, tls: tuple[Path, Path] | None = None) -> tuple[Any, Platform]:
         platform = Platform(name, tls)
         section = LtiSection.model_validate({"platforms": [platform.settings()]})
-        hall = Hall(tmp_path, AuthSettings(), section)
+        hall = halls(tmp_path, AuthSettings(), section)
         hall.recording = hall.begin()
         hall.live.set_visibility(hall.recording.folder, Visibility.COURSE)
         made.append((platform, hall))
