@@ -337,6 +337,14 @@ async def sound_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 
 
 @pytest.fixture
+def browser_line() -> tuple[str, list[str]]:
+    """Where Chromium is and how it is started, for tests that need one of their own."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    return CHROMIUM, ARGUMENTS
+
+
+@pytest.fixture
 def halls() -> type[Hall]:
     """Makes halls, for tests that need one of their own."""
     return Hall

@@ -164,13 +164,13 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 async def test_over_https_it_stays_inside_the_course_without_third_party_cookies(
-    school: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    school: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    browser_line: tuple[str, list[str]],
 ) -> None:
     """Two sites, both https, and a browser that blocks third parties' cookies."""
-    from conftest import ARGUMENTS, CHROMIUM
-
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium")
+    executable, arguments = browser_line
     tls = certificate(tmp_path)
 
     monkeypatch.setenv("SSL_CERT_FILE", str(tls[0]))
@@ -195,7 +195,7 @@ async def test_over_https_it_stays_inside_the_course_without_third_party_cookies
     try:
         async with async_playwright() as playwright:
             strict = await playwright.chromium.launch(
-                executable_path=CHROMIUM, args=[*ARGUMENTS, "--test-third-party-cookie-phaseout"]
+                executable_path=executable, args=[*arguments, "--test-third-party-cookie-phaseout"]
             )
             context = await strict.new_context(ignore_https_errors=True)
             page = await context.new_page()
