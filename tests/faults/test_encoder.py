@@ -144,5 +144,5 @@ async def _hold(made: Any, told: dict[str, str]) -> float:
     gaps = list(itertools.pairwise([0.0, *shown, manifest.duration_s]))
     assert max(b - a for a, b in gaps) < 1.5
     # Until the camera's first picture one is written once a second.
-    begun = next(a for a, b in gaps if b - a < 0.1)
+    begun = next(a for a, b in itertools.pairwise(shown) if b - a < 0.1)
     return max(b - a for a, b in gaps[:-1] if b > mark.t - 2 and begun <= a < mark.t + 2)
