@@ -32,6 +32,7 @@ class Output:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._sent = time.monotonic()
+        self._promised: float | None = None
 
     def send(self, message: feed.Message) -> None:
         data = memoryview(feed.encode(message))
@@ -40,12 +41,13 @@ class Output:
         self._sent = time.monotonic()
 
     def beat(self, every: float = BEAT_S) -> None:
-        """Says that the child does not hang, where it has said nothing for half of `every` seconds.
+        """Says that the child does not hang: once, and where it has said nothing for `every` / 2 s.
 
-        Call it at least so often, from the thread that does the work: the promise to go on so is
-        kept by whoever reads, who ends a child that breaks it.
+        Call it every `every` seconds at least, from the thread that does the work. That is a
+        promise: whoever reads ends a child that breaks it.
         """
-        if time.monotonic() - self._sent > every / 2:
+        if every != self._promised or time.monotonic() - self._sent > every / 2:
+            self._promised = every
             self.send(feed.Command("alive", {"every": every}))
 
     def wait(self, stop: threading.Event, seconds: float) -> bool:

@@ -1,6 +1,7 @@
 """A child that hangs is told by its silence; one that the machine keeps waiting is left alone."""
 
 import io
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,13 +10,15 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from recorder import feed
+from recorder.sources.child import BEAT_S
 from recorder.sources.silence import Listener, Reading, between
 
 CHILD = """
 import sys, threading, time
 from recorder.sources.child import Output
 output, stop = Output(sys.stdout.fileno()), threading.Event()
-output.wait(stop, 0.5)
+for _ in range(3):
+    output.wait(stop, 0.2)
 {then}
 """
 
@@ -43,6 +46,17 @@ def test_a_child_that_breaks_its_promise_is_told(then: str) -> None:
             listener.promised = float(str(message.args["every"])) + 0.5
             beats += 1
         assert beats > 1 and len(silences) == 1
+
+
+@pytest.mark.parametrize("url", ["test:presenter?size=320x180&fps=25", "test:speech"])
+def test_a_child_that_is_never_silent_promises_too(url: str) -> None:
+    """What it sends comes closer than it would beat; when it hangs, that is told as soon."""
+    command = [sys.executable, "-m", "recorder.sources.generate", url, "--id", "x", "--role", "x"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        sent = itertools.islice(feed.read(cast("BinaryIO", child.stdout)), 50)
+        promised = any(message == feed.Command("alive", {"every": BEAT_S}) for message in sent)
+        child.kill()
+    assert promised
 
 
 @pytest.mark.parametrize(
