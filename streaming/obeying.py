@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 MAX_LINE = 256 * 1024
+"""Bytes of one order or answer; escapes make a short text long."""
 ORDER_S = 15.0
 
 

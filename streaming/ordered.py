@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from streaming.obeying import MAX_LINE
+
 log = logging.getLogger(__name__)
 
 ANSWER_S = 20.0
 IDLE_S = 60.0
 LOOK_S = 5.0
-_LINE = 256 * 1024
 
 
 class OrderError(Exception):
@@ -54,17 +55,19 @@ class Ordered:
 
     async def order(self, what: str, **about: Any) -> dict[str, Any]:
         """Has an order carried out; its answer. Raises OrderError."""
+        self._number += 1
+        number, answer = self._number, asyncio.get_running_loop().create_future()
+        line = json.dumps({"id": number, "do": what, **about}).encode() + b"\n"
+        if len(line) > MAX_LINE:  # the child would end of it, for everybody
+            raise OrderError("the order is too long")
         async with self._starting:
             if self.process is None:
                 await self._start()
         assert self.process is not None and self.process.stdin is not None
-        self._number += 1
         self._used = time.monotonic()
-        number, answer = self._number, asyncio.get_running_loop().create_future()
         self._answers[number] = answer
         try:
-            order = json.dumps({"id": number, "do": what, **about})
-            self.process.stdin.write(order.encode() + b"\n")
+            self.process.stdin.write(line)
             async with asyncio.timeout(ANSWER_S):
                 await self.process.stdin.drain()
                 told: dict[str, Any] = await answer
@@ -90,7 +93,7 @@ class Ordered:
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            limit=_LINE,
+            limit=MAX_LINE,
         )
         self._reading = asyncio.create_task(self._read(self.process), name=self._name)
 

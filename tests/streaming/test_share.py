@@ -48,6 +48,14 @@ async def test_an_offer_that_cannot_be_answered_leaves_no_connection(
     assert desk.sharers == desk.viewers == {}
 
 
+async def test_an_offer_that_is_long_once_escaped_ends_nobody_else(room: ShareRoom) -> None:
+    await room.publish(TEACHER, "screen", "v=0")  # the child is there now
+    child = room._child.process
+    with pytest.raises(ShareError):
+        await room.publish(TEACHER, "screen", "\x01" * 100_000)
+    assert child is not None and room._child.process is child
+
+
 async def recorded(room: ShareRoom, enough: Callable[[list[Shared]], bool]) -> list[Shared]:
     """What a recorder is sent."""
     path = shared.socket_path(room._socket.parent, BOARD)
