@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,7 +20,7 @@ def say(**data: Any) -> None:
     sys.stdout.flush()
 
 
-class Obedient:
+class Obedient(ABC):
     """What carries orders out: a child's desk. Those that come together run side by side."""
 
     def __init__(self) -> None:
@@ -31,9 +32,9 @@ class Obedient:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    @abstractmethod
     async def take(self, order: dict[str, Any]) -> dict[str, Any]:
         """Carries one order out; what the answer holds. Whatever it raises is the answer."""
-        raise NotImplementedError
 
     async def carry_out(self, order: dict[str, Any]) -> None:
         """Answers one order, whatever comes of it."""
