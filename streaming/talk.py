@@ -203,6 +203,8 @@ class TalkRoom:
             with contextlib.suppress(OrderError):
                 await self._child.order("close", voice=raised.hand.id)
             raise TalkError("not_admitted", "This has been ended.", "")
+        if raised.hand.muted != muted:  # decided while the child was being started
+            await self.mute(raised.hand.id, raised.hand.muted)
         return str(told["sdp"])
 
     # --- those who teach -------------------------------------------------------------------------

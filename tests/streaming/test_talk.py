@@ -25,6 +25,16 @@ from streaming.rtc import Encoded
 from streaming.talk import TalkError
 
 
+async def next_piece(reader: asyncio.StreamReader) -> shared.Shared:
+    """What a recorder is sent next."""
+    async with asyncio.timeout(20):
+        head = await reader.readexactly(4)
+        body = await reader.readexactly(int.from_bytes(head, "big"))
+    found = shared.read(io.BytesIO(head + body))
+    assert found is not None
+    return found
+
+
 async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
     talking: Callable[..., Talking],
     microphone: Callable[[], Microphone],
@@ -55,29 +65,21 @@ async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
             asyncio.to_thread(source, Output(file.fileno()), stop)  # the recorder's own child
         )
 
-        async def piece() -> shared.Shared:
-            async with asyncio.timeout(20):
-                head = await reader.readexactly(4)
-                body = await reader.readexactly(int.from_bytes(head, "big"))
-            found = shared.read(io.BytesIO(head + body))
-            assert found is not None
-            return found
-
-        said = [await piece() for _ in range(60)]
+        said = [await next_piece(reader) for _ in range(60)]
         assert {one.media for one in said} == {"audio"}
         # By its own clock, 20 ms each, whenever the network brought it.
         steps = [after.time - before.time for before, after in pairwise(said)]
         assert all(9_999 <= step <= 25_000 for step in steps)
         await room.mute(one.hand.id, True)
-        while (await piece()).media != "nothing":
+        while (await next_piece(reader)).media != "nothing":
             pass
-        assert [(await piece()).media for _ in range(2)] == ["nothing"] * 2
+        assert [(await next_piece(reader)).media for _ in range(2)] == ["nothing"] * 2
         await room.mute(one.hand.id, False)
-        while (await piece()).media != "audio":
+        while (await next_piece(reader)).media != "audio":
             pass
         await room.end(one.hand.id)
         assert (one.hand.state, one.why) == ("over", "ended")
-        while (await piece()).media != "nothing":
+        while (await next_piece(reader)).media != "nothing":
             pass
         stop.set()
         await recording
@@ -89,6 +91,24 @@ async def test_what_is_said_is_recorded_as_it_came_and_muted_is_not(
     assert sum(isinstance(one, feed.FeedPacket) for one in messages) > 20
     assert "waiting" in {one.name for one in messages if isinstance(one, feed.Command)}
     assert here.spoke == ["Kim of Oslo", None]
+
+
+async def test_who_is_muted_while_the_child_is_being_started_is_not_recorded(
+    talking: Callable[..., Talking], microphone: Callable[[], Microphone]
+) -> None:
+    here = talking()
+    one = raised(here.room)
+    here.room.admit(one.hand.id)
+    voice = microphone()
+    speaking = asyncio.create_task(here.room.speak(one, await voice.offer()))
+    await asyncio.sleep(0)  # the task has begun
+    assert here.room._child.process is None
+    await here.room.mute(one.hand.id, True)
+    await voice.take(await speaking)
+    await until(lambda: one.hand.state == "speaking")
+    reader, writer = await asyncio.open_unix_connection(str(here.socket))
+    assert [(await next_piece(reader)).media for _ in range(2)] == ["nothing"] * 2
+    writer.close()
 
 
 async def test_one_speaks_at_a_time_and_nobody_asks_too_often(
