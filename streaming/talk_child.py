@@ -61,7 +61,7 @@ class Voice:
         self.id, self._desk = id_, desk
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.muted = self.connected = False
-        self.heard = self.made = asyncio.get_running_loop().time()
+        self.heard = asyncio.get_running_loop().time()
         self._times = Times()
         self._tasks: list[asyncio.Task[None]] = []
         self.pc.on("track", self._track)
@@ -158,7 +158,7 @@ class Desk(Obedient):
                 try:
                     return {"sdp": await made.answer(order["sdp"])}
                 except BaseException:
-                    self.gone(made, told=False)
+                    self.gone(made)  # and with it the one that it should have replaced
                     raise
             case "mute" if voice is not None:
                 voice.muted = bool(order["muted"])

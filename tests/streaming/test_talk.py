@@ -182,6 +182,19 @@ async def test_one_who_does_not_come_vanishes_or_loses_the_child(
     assert room.hands() == []
 
 
+async def test_a_voice_whose_successor_cannot_be_answered_is_over(
+    talking: Callable[..., Talking], microphone: Callable[[], Microphone]
+) -> None:
+    here = talking()
+    one = raised(here.room)
+    here.room.admit(one.hand.id)
+    await speaks(here.room, one, microphone())
+    with pytest.raises(TalkError, match="could not be made"):
+        await here.room.speak(one, "v=0")
+    assert one.hand.state == "admitted"  # it has to come, or makes room
+    assert here.spoke == ["Kim", None]
+
+
 async def test_a_microphone_without_a_word_makes_room(
     microphone: Callable[[], Microphone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
