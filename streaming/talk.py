@@ -68,6 +68,7 @@ class Raised:
         self.why: Why = ""
         self.pages = 0
         self.timer: asyncio.TimerHandle | None = None
+        self.leaving: asyncio.TimerHandle | None = None
 
 
 class TalkRoom:
@@ -169,7 +170,10 @@ class TalkRoom:
             yield
         finally:
             raised.pages -= 1
-            asyncio.get_running_loop().call_later(GRACE_S, self._left, raised)
+            if raised.leaving is not None:
+                raised.leaving.cancel()  # the time begins anew with each that leaves
+            loop = asyncio.get_running_loop()
+            raised.leaving = loop.call_later(GRACE_S, self._left, raised)
 
     def _left(self, raised: Raised) -> None:
         if raised.pages == 0:

@@ -173,13 +173,20 @@ async def test_one_who_does_not_come_vanishes_or_loses_the_child(
     late = raised(room)
     room.admit(late.hand.id)
     await until(lambda: late.why == "not_come")
-    # The page of one who asks has gone, and comes back to another that is still there.
-    monkeypatch.setattr(talk, "GRACE_S", 0.1)
-    gone = raised(room)
-    with room.shown(gone):
-        pass
-    await until(lambda: gone.why == "left")
     assert room.hands() == []
+
+
+async def test_a_hand_is_taken_down_some_time_after_the_last_page_has_gone(
+    talking: Callable[..., Talking], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = talking().room
+    back, gone = raised(room), raised(room)
+    for hand, grace in ((back, 0.1), (gone, 0.2), (back, 600)):
+        monkeypatch.setattr(talk, "GRACE_S", grace)
+        with room.shown(hand):
+            pass
+    await until(lambda: gone.why == "left")
+    assert room.hands() == [back.hand]  # it came and went once more: its time began anew
 
 
 async def test_a_voice_whose_successor_cannot_be_answered_is_over(
