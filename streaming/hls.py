@@ -262,6 +262,7 @@ class HlsStream:
         self._fresh = -math.inf
         self._came = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def refresh(self) -> None:
         """Reads the disk, at most every REFRESH_S, however many ask."""
@@ -282,15 +283,16 @@ class HlsStream:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         while number >= len(self.timeline.segments) and not self.timeline.ended:
-            if loop.time() >= end:
+            if self._closed or loop.time() >= end:
                 return False
             if self._looking is None or self._looking.done():
                 self._looking = asyncio.create_task(self._look(min(timeout, TARGET_S)))
+                self._looking.add_done_callback(self._wake)
             await self._came.wait()
         return True
 
     async def _look(self, seconds: float) -> None:
-        """Refreshes until something new came, or for so long, and wakes those who wait."""
+        """Refreshes until something new came, or for so long."""
         loop = asyncio.get_running_loop()
         end, known = loop.time() + seconds, len(self.timeline.segments)
         while loop.time() < end:
@@ -298,10 +300,14 @@ class HlsStream:
             await self.refresh()
             if len(self.timeline.segments) > known or self.timeline.ended:
                 break
+
+    def _wake(self, _: asyncio.Task[None]) -> None:
+        """Whoever waits looks again, also when the looking failed or was ended."""
         came, self._came = self._came, asyncio.Event()
         came.set()
 
     def close(self) -> None:
+        self._closed = True
         if self._looking is not None:
             self._looking.cancel()
         self.timeline.close()

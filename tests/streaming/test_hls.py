@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from datetime import timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from recorder.recording import ProgramSpec, Recording, Role, SourceSpec, create
 from streaming.fragments import FragmentReader, Init
-from streaming.hls import HlsError, Playlist, Timeline, class_second
+from streaming.hls import HlsError, HlsStream, Playlist, Timeline, class_second
 from streaming.index import FileIndex
 from streaming.live import SOUND, LiveRoom
 from streaming.sound import sound_init, sound_segment
@@ -72,6 +73,29 @@ def test_the_playlist_grows_and_ends(recording: Recording, make_live: Any, decod
         assert sounds > 0
         total += pictures
     assert total == 238  # 5.5 s and 4 s at 25 pictures per second, rounded as the maker rounds
+
+
+async def test_nobody_waits_for_a_stream_that_is_closed_or_cannot_be_read(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = HlsStream(recording.folder)
+    waiting = asyncio.create_task(stream.until(0, timeout=600))
+    async with asyncio.timeout(30):
+        while stream._looking is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stream.close()
+        assert await waiting is False
+
+    readable = [True]
+
+    async def refresh(_: HlsStream) -> None:
+        if not readable:
+            raise OSError("the disk has gone")
+        readable.pop()
+
+    monkeypatch.setattr(HlsStream, "refresh", refresh)
+    unreadable = HlsStream(recording.folder)
+    assert await asyncio.wait_for(unreadable.until(0, timeout=0.1), 30) is False
 
 
 def test_a_restart_and_a_pause_are_discontinuities(recording: Recording, make_live: Any) -> None:
