@@ -115,11 +115,11 @@ async def raise_hand(
 
 
 async def _asks(socket: WebSocket) -> Asks:
-    async with asyncio.timeout(ASK_S):
-        said = await socket.receive_text()
     try:
+        async with asyncio.timeout(ASK_S):
+            said = await socket.receive_text()
         return Asks.model_validate_json(said)
-    except ValidationError:
+    except (KeyError, ValidationError):  # no text; no such text
         raise TalkError("not_understood", "Say a name of at most 60 letters.", "") from None
 
 

@@ -147,7 +147,8 @@ async def test_only_who_may_watch_asks(lecture: Class, monkeypatch: pytest.Monke
     with pytest.raises(InvalidStatus):
         async with lecture.ask(**abroad):
             pass
-    for wrong, code in (('{"name": " "}', "no_name"), ("[]", "not_understood")):
+    refused = {'{"name": " "}': "no_name", "[]": "not_understood", b"Kim": "not_understood"}
+    for wrong, code in refused.items():
         async with lecture.ask(**lecture.invited) as socket:
             await socket.send(wrong)
             told = await said(socket)
