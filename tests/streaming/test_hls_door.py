@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from dashboard import hls_door
+from streaming import live
 from streaming.access import Visibility
 from streaming.live import LiveRoom
 
@@ -47,7 +48,7 @@ async def test_it_answers_as_the_routes_do(on_air: Any, monkeypatch: pytest.Monk
 
     async def answers() -> list[tuple[Any, ...]]:
         found = []
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for path in asked:
                 for packed in ("gzip", "identity"):
                     headers = {"accept-encoding": packed}
@@ -64,6 +65,7 @@ async def test_it_answers_as_the_routes_do(on_air: Any, monkeypatch: pytest.Monk
 
 async def test_what_many_ask_for_is_read_once(on_air: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     hall, base = on_air
+    monkeypatch.setattr(live, "KNOWN_S", 600.0)
     read: list[str] = []
     for name in ("read_class", "read_segment"):
         whole = getattr(LiveRoom, name)
@@ -73,19 +75,18 @@ async def test_what_many_ask_for_is_read_once(on_air: Any, monkeypatch: pytest.M
             return _whole(self, *given)
 
         monkeypatch.setattr(LiveRoom, name, counted)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(f"{base}/program/index.m3u8")).status_code == 200
         hall.live._classes.clear()
         read.clear()
         many = [client.get(f"{base}/program/1.m4s") for _ in range(30)]
         assert {one.status_code for one in await asyncio.gather(*many)} == {200}
-    assert read.count("read_segment") == 1
-    assert 1 <= read.count("read_class") <= 5  # looked up once a second
+    assert sorted(read) == ["read_class", "read_segment"]
 
 
 async def test_who_may_no_longer_watch_gets_nothing_from_memory(on_air: Any) -> None:
     hall, base = on_air
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(f"{base}/program/0.m4s")).status_code == 200
         hall.live.set_visibility(hall.recording.folder, Visibility.COURSE)
         for path in ("program/0.m4s", "program/index.m3u8"):

@@ -47,7 +47,7 @@ class Class:
 
     def ask(self, **headers: str) -> Any:
         address = f"ws://{self.hall.address}/api/v1/live/{self.recording.id}/talk"
-        return connect(address, additional_headers=headers)
+        return connect(address, additional_headers=headers, open_timeout=60)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_a_hand_is_raised_admitted_heard_muted_and_ended(
     lecture: Class, microphone: Callable[[], Microphone]
 ) -> None:
     async with (
-        httpx.AsyncClient(base_url=f"http://{lecture.hall.address}/api/v1") as http,
+        httpx.AsyncClient(base_url=f"http://{lecture.hall.address}/api/v1", timeout=60) as http,
         lecture.ask(**lecture.invited) as socket,
     ):
         offer = {"socket": f"/api/v1/live/{lecture.recording.id}/talk"}
@@ -175,7 +175,7 @@ async def test_a_broken_line_keeps_the_hand_up_and_leaving_takes_it_down(lecture
         await socket.send(json.dumps({"place": place.rpartition("/")[2]}))
         assert (await said(socket))["place"] == place
         assert lecture.room.hands() == [hand]
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             address = f"http://{lecture.hall.address}{place}"
             assert (await http.delete(address, headers=lecture.invited)).status_code == 200
             assert (await http.delete(address, headers=lecture.invited)).status_code == 404
@@ -187,11 +187,11 @@ async def test_a_room_without_talk_back_offers_none(hall: Any) -> None:
     recording = hall.begin()
     hall.live.set_visibility(recording.folder, Visibility.CAMPUS)
     address = await hall.serve()
-    async with httpx.AsyncClient(base_url=f"http://{address}/api/v1") as http:
+    async with httpx.AsyncClient(base_url=f"http://{address}/api/v1", timeout=60) as http:
         assert (await http.get("/live", headers=STUDENT)).json()["talk"] is None
         view = (await http.get("/live/talk", headers=TEACHER)).json()
         assert view == {"available": False, "heard": False, "trouble": "", "hands": []}
     url = f"ws://{address}/api/v1/live/{recording.id}/talk"
-    async with connect(url, additional_headers=STUDENT) as socket:
+    async with connect(url, additional_headers=STUDENT, open_timeout=60) as socket:
         await socket.send('{"name": "Kim"}')
         assert (await said(socket))["code"] == "talk_off"
