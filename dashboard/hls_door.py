@@ -1,9 +1,9 @@
 """The short way to what players of HLS ask for all the time: playlists and newest segments.
 
 Two hundred viewers ask two hundred times a second. What is in memory is answered here, before
-routes and models are looked up, by the same decision on who may watch; everything else, and every
-refusal, is left to the routes of `api/hls.py`. Of the application's headers an answer has those
-that mean something for media.
+routes and models are looked up, by the same decision on who may watch; who may not, and everything
+else, is left to the routes of `api/hls.py`. Of the application's headers an answer has those that
+mean something for media.
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ async def test_it_answers_as_the_routes_do(on_air: Any, monkeypatch: pytest.Monk
         "program/99.m4s",
     ]
 
+    by_route: list[bool] = []  # the routes' answers have all of the application's headers
+
     async def answers() -> list[tuple[Any, ...]]:
         found = []
         async with httpx.AsyncClient(timeout=60) as client:
@@ -55,12 +57,17 @@ async def test_it_answers_as_the_routes_do(on_air: Any, monkeypatch: pytest.Monk
                     one = await client.get(f"{base}/{path}", headers=headers)
                     told = [one.headers.get(name) for name in TOLD]
                     found.append((path, one.status_code, *told, one.content))
+                    by_route.append("content-security-policy" in one.headers)
         return found
 
     quick = await answers()
     assert [one[1] for one in quick[::2]] == [200, 200, 400, 422, 422, 200, 200, 200, 404]
+    assert by_route[2::2] == [False, False, True, True, False, False, False, True]
+    assert not by_route[1]  # the first opens the stream
+    by_route.clear()
     monkeypatch.setattr(hls_door, "_PATH", NEVER)
     assert quick == await answers()
+    assert all(by_route)
 
 
 async def test_what_many_ask_for_is_read_once(on_air: Any, monkeypatch: pytest.MonkeyPatch) -> None:
