@@ -15,6 +15,7 @@ pytest.importorskip("aiortc", reason="aiortc is not installed: pip install class
 import httpx
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
+from sharing import until
 
 from controller.state import AccessRole, SessionState
 from recorder.annexb import start_coded
@@ -56,12 +57,6 @@ class Player:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.pc.close()
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(40):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
