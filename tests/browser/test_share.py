@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import tempfile
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import av
 import httpx
 import pytest
 import pytest_asyncio
-from browsing import ARGUMENTS, CHROMIUM, PIN, Daemon, end_recorders, keep_picture, until
-from playwright.async_api import Browser, Page, async_playwright
+from browsing import PIN, keep_picture, until
+from joined_class import Hall, chromium_with, running, sockets
+from playwright.async_api import Browser, Page
 
 pytestmark = [
     pytest.mark.timeout(300),
@@ -64,66 +63,27 @@ WATCH = """async () => {
 }"""
 
 
-class Room(Daemon):
-    """A room without devices, whose slides come from a browser."""
-
-    def _write(self, projector: str) -> None:
-        pin = self.folder / "pin"
-        pin.write_text(PIN)
-        pin.chmod(0o600)
-        (self.folder / "room.toml").write_text(f"""
-            [room]
-            id = "hall"
-            name = "Lecture hall"
-            [storage]
-            recordings = {json.dumps(str(self.folder / "recordings"))}
-            state = {json.dumps(str(self.folder / "state"))}
-            reserve_gb = 0
-            [production]
-            enabled = false
-            follow = false
-            [server]
-            port = {self.port}
-            [recording]
-            width = 320
-            height = 180
-            fps = 10
-            [[sources]]
-            id = "front"
-            role = "presenter"
-            url = "test:presenter?size=320x180&fps=10"
-            [[sources]]
-            id = "shared"
-            role = "slides"
-            url = "webrtc://board"
-            [auth]
-            users = [{{ name = "Teacher", role = "instructor", secret = "file:{pin}" }}]
-        """)
+SHARED = """
+    [[sources]]
+    id = "shared"
+    role = "slides"
+    url = "webrtc://board"
+"""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
-    with tempfile.TemporaryDirectory(prefix="room-") as sockets:
-        monkeypatch.setenv("CLASSROOMD_RUN_DIR", sockets)
-        room = Room(tmp_path, "")
-        await room.start()
+async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
+    async with sockets(monkeypatch), running(Hall(tmp_path, SHARED)) as room:
         yield room
-        await room.end()
-        await end_recorders(tmp_path)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def capturing() -> AsyncIterator[Browser]:
-    assert CHROMIUM
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS + CAPTURING
-        )
-        yield browser
-        await browser.close()
+    async with chromium_with(*CAPTURING) as made:
+        yield made
 
 
-async def _signed_in(browser: Browser, hall: Room, address: str) -> Page:
+async def _signed_in(browser: Browser, hall: Hall, address: str) -> Page:
     context = await browser.new_context(viewport={"width": 800, "height": 450}, locale="en-GB")
     answer = await context.request.post(f"{hall.url}/api/v1/login", data={"pin": PIN})
     assert answer.ok
@@ -132,7 +92,7 @@ async def _signed_in(browser: Browser, hall: Room, address: str) -> Page:
     return page
 
 
-async def _slides(browser: Browser, hall: Room) -> Page:
+async def _slides(browser: Browser, hall: Hall) -> Page:
     """The share page of a laptop that shows slides in another tab, and has shared them."""
     context = await browser.new_context(viewport={"width": 800, "height": 450}, locale="en-GB")
     slides = await context.new_page()
@@ -147,7 +107,7 @@ async def _slides(browser: Browser, hall: Room) -> Page:
 
 
 async def test_a_laptop_is_on_the_board_and_in_the_recording(
-    capturing: Browser, hall: Room
+    capturing: Browser, hall: Hall
 ) -> None:
     board = await _signed_in(capturing, hall, "/board")
     async with httpx.AsyncClient(base_url=hall.url, timeout=60) as http:
@@ -168,7 +128,7 @@ async def test_a_laptop_is_on_the_board_and_in_the_recording(
         await _state(http, "shared", "running")
         # The process that holds the screens dies: the page shares again by itself.
         before = await board.get_attribute(".shared-screen", "data-sharer")
-        await _kill_child(hall)
+        await hall.kill_child("streaming.share_child")
         await until(
             board,
             f"![null, undefined, {json.dumps(before)}].includes("
@@ -186,7 +146,7 @@ async def test_a_laptop_is_on_the_board_and_in_the_recording(
         await board.wait_for_selector(".shared-screen", state="detached")
         await _state(http, "shared", "opening")
         await http.post("/api/v1/session/end", json={"undo": False})
-        folder = await _finished(http, hall)
+        folder = await hall.finished(http)
     sizes = {(size[0] > 300) for size in await asyncio.to_thread(_pictures, folder)}
     assert sizes == {True}
     kinds = [json.loads(line) for line in (folder / "markers.jsonl").read_text().splitlines()]
@@ -199,26 +159,6 @@ async def _state(http: httpx.AsyncClient, source: str, state: str) -> None:
             sources = (await http.get("/api/v1/sources")).json()
             if next(one for one in sources if one["id"] == source)["state"] == state:
                 return
-            await asyncio.sleep(0.2)
-
-
-async def _kill_child(hall: Room) -> None:
-    assert hall.process is not None
-    children = Path(f"/proc/{hall.process.pid}/task/{hall.process.pid}/children")
-    for pid in children.read_text().split():
-        if b"streaming.share_child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            process = await asyncio.create_subprocess_exec("kill", "-9", pid)
-            await process.wait()
-            return
-    pytest.fail("there is no process that holds the screens")
-
-
-async def _finished(http: httpx.AsyncClient, hall: Room) -> Path:
-    async with asyncio.timeout(90):
-        while True:
-            found: list[dict[str, Any]] = (await http.get("/api/v1/recordings")).json()
-            if found and found[0]["life"] == "ready":
-                return Path(hall.folder / "recordings" / found[0]["folder"])
             await asyncio.sleep(0.2)
 
 

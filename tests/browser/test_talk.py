@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import av
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
-from browsing import ARGUMENTS, CHROMIUM, PIN, Daemon, barriers, end_recorders, keep_picture
-from playwright.async_api import Browser, Page, async_playwright, expect
+from browsing import PIN, barriers, keep_picture
+from joined_class import Hall, chromium_with, running, sockets
+from playwright.async_api import Browser, Page, expect
 
 sys.path.append(str(Path(__file__).parents[1] / "streaming"))
 from sounding import needs_pulse, pulseaudio
@@ -37,75 +35,37 @@ RATE = 48_000
 LOUD = 2000
 
 
-class Room(Daemon):
-    """A room with a camera, a microphone that hears nothing, and a loudspeaker."""
-
-    def _write(self, projector: str) -> None:
-        pin = self.folder / "pin"
-        pin.write_text(PIN)
-        pin.chmod(0o600)
-        (self.folder / "room.toml").write_text(f"""
-            [room]
-            id = "hall"
-            name = "Lecture hall"
-            [storage]
-            recordings = {json.dumps(str(self.folder / "recordings"))}
-            state = {json.dumps(str(self.folder / "state"))}
-            reserve_gb = 0
-            [production]
-            enabled = false
-            follow = false
-            [server]
-            port = {self.port}
-            [recording]
-            width = 320
-            height = 180
-            fps = 10
-            live = true
-            [streaming]
-            visibility = "course"
-            [streaming.talk]
-            enabled = true
-            output = "pulse://hall"
-            [[sources]]
-            id = "front"
-            role = "presenter"
-            url = "test:presenter?size=320x180&fps=10"
-            [[sources]]
-            id = "voice"
-            role = "microphone"
-            url = "webrtc://talk"
-            [auth]
-            users = [{{ name = "Teacher", role = "instructor", secret = "file:{pin}" }}]
-        """)
+TALK = """
+    [streaming]
+    visibility = "course"
+    [streaming.talk]
+    enabled = true
+    output = "pulse://hall"
+    [[sources]]
+    id = "voice"
+    role = "microphone"
+    url = "webrtc://talk"
+"""
+CHILD = "streaming.talk_child"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Room]:
-    with tempfile.TemporaryDirectory(prefix="room-") as sockets:
-        monkeypatch.setenv("CLASSROOMD_RUN_DIR", sockets)
-        async with pulseaudio(Path(sockets), monkeypatch):
-            load = await asyncio.create_subprocess_exec(
-                *("pactl", "load-module", "module-null-sink", "sink_name=hall"),
-                stdout=asyncio.subprocess.DEVNULL,
-            )
-            assert await load.wait() == 0
-            room = Room(tmp_path, "")
-            await room.start()
+async def hall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hall]:
+    """A room with a camera, a microphone that hears nothing, and a loudspeaker."""
+    async with sockets(monkeypatch) as folder, pulseaudio(folder, monkeypatch):
+        load = await asyncio.create_subprocess_exec(
+            *("pactl", "load-module", "module-null-sink", "sink_name=hall"),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        assert await load.wait() == 0
+        async with running(Hall(tmp_path, TALK, live=True)) as room:
             yield room
-            await room.end()
-            await end_recorders(tmp_path)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def beeping() -> AsyncIterator[Browser]:
-    assert CHROMIUM
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=ARGUMENTS + BEEPING
-        )
-        yield browser
-        await browser.close()
+    async with chromium_with(*BEEPING) as made:
+        yield made
 
 
 class Ear:
@@ -142,7 +102,7 @@ class Ear:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def ear(hall: Room) -> AsyncIterator[Ear]:
+async def ear(hall: Hall) -> AsyncIterator[Ear]:
     made = Ear()
     listening = asyncio.create_task(made.listen())
     yield made
@@ -150,7 +110,7 @@ async def ear(hall: Room) -> AsyncIterator[Ear]:
     await asyncio.gather(listening, return_exceptions=True)
 
 
-async def _student(browser: Browser, hall: Room, path: str, language: str, name: str) -> Page:
+async def _student(browser: Browser, hall: Hall, path: str, language: str, name: str) -> Page:
     """The live page of one who has raised a hand."""
     context = await browser.new_context(viewport={"width": 900, "height": 700})
     page = await context.new_page()
@@ -165,9 +125,9 @@ async def _student(browser: Browser, hall: Room, path: str, language: str, name:
 
 
 async def test_a_student_at_home_speaks_into_the_room(
-    beeping: Browser, hall: Room, ear: Ear
+    beeping: Browser, hall: Hall, ear: Ear
 ) -> None:
-    async with httpx.AsyncClient(base_url=hall.url) as http:
+    async with httpx.AsyncClient(base_url=hall.url, timeout=60) as http:
         await http.post("/api/v1/login", json={"pin": PIN})
         await http.post("/api/v1/session", json={"title": "Optics"})
         async with asyncio.timeout(60):
@@ -203,9 +163,9 @@ async def test_a_student_at_home_speaks_into_the_room(
         await ear.hears(beep=True)
 
         # The process that holds the voice dies: the page speaks again by itself.
-        killed = await _kill_child(hall)
+        killed = await hall.kill_child(CHILD)
         async with asyncio.timeout(60):
-            while _child(hall) in (None, killed):  # noqa: ASYNC110
+            while hall.child(CHILD) in (None, killed):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         await panel.get_by_text("Kim speaks").wait_for()
         await ear.hears(beep=True)
@@ -219,39 +179,11 @@ async def test_a_student_at_home_speaks_into_the_room(
         await other.close()
         await expect(panel.locator("[data-hand]")).to_have_count(0)
         await http.post("/api/v1/session/end", json={"undo": False})
-        folder = await _finished(http, hall)
+        folder = await hall.finished(http)
     assert await asyncio.to_thread(_loud_seconds, folder) > 0
     markers = [json.loads(line) for line in (folder / "markers.jsonl").read_text().splitlines()]
     spoken = [one["data"]["speaking"] for one in markers if one["kind"] == "talk"]
     assert spoken == [True, False, True, False]
-
-
-def _child(hall: Room) -> str | None:
-    """The process that holds the voice."""
-    assert hall.process is not None
-    children = Path(f"/proc/{hall.process.pid}/task/{hall.process.pid}/children")
-    for pid in children.read_text().split():
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            if b"streaming.talk_child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-    return None
-
-
-async def _kill_child(hall: Room) -> str:
-    pid = _child(hall)
-    assert pid is not None, "there is no process that holds the voice"
-    process = await asyncio.create_subprocess_exec("kill", "-9", pid)
-    await process.wait()
-    return pid
-
-
-async def _finished(http: httpx.AsyncClient, hall: Room) -> Path:
-    async with asyncio.timeout(90):
-        while True:
-            found: list[dict[str, Any]] = (await http.get("/api/v1/recordings")).json()
-            if found and found[0]["life"] == "ready":
-                return Path(hall.folder / "recordings" / found[0]["folder"])
-            await asyncio.sleep(0.2)
 
 
 def _loud_seconds(folder: Path) -> float:
