@@ -61,14 +61,18 @@ export class TalkBack {
   async open(): Promise<void> {
     this.sending.value = "opening";
     this.said.value = null;
+    const place = this.hand.peek()?.place;
+    // The person may be asked for a long time: this hand can be down then, and another one up.
+    const over = () => this.hand.peek()?.place !== place;
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ audio: SOUND });
-      if (this.hand.peek() === null) {
+      if (over()) {
         for (const track of stream.getTracks()) track.stop();
         return;
       }
       this.stream = stream;
     } catch {
+      if (over()) return;
       this.sending.value = "off";
       this.said.value = "talk.denied";
       return;
