@@ -77,7 +77,7 @@ class Broadcast:
         self._later(self._follow())
 
     async def stop(self) -> None:
-        """Ends every viewer's stream, every push and what is shared."""
+        """Ends every viewer's stream, every push, what is shared and what is said."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
