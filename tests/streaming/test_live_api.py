@@ -153,7 +153,7 @@ async def test_who_is_shut_out_is_cut_off(on_air: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(live_module, "TICK_S", 0.1)
     hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
     uri = f"ws://{hall.address}/api/v1/live/{recording.id}/watch/program"
-    async with websockets.connect(uri, max_size=None) as socket:
+    async with websockets.connect(uri, max_size=None, open_timeout=60) as socket:
         await socket.recv()
         hall.live.set_visibility(recording.folder, Visibility.NOBODY)
         with pytest.raises(websockets.ConnectionClosed) as closed:
@@ -169,7 +169,8 @@ async def test_who_takes_nothing_is_let_go(on_air: Any, monkeypatch: pytest.Monk
     hall, recording, _ = on_air
     hall.live.set_visibility(recording.folder, Visibility.PUBLIC)
     path = f"/api/v1/live/{recording.id}/watch/program"
-    async with websockets.connect(f"ws://{hall.address}{path}", max_size=None) as beside:
+    uri = f"ws://{hall.address}{path}"
+    async with websockets.connect(uri, max_size=None, open_timeout=60) as beside:
         assert json.loads(await beside.recv())
         monkeypatch.setattr(live, "SEND_S", 0.5)
         reader, writer = await asyncio.open_connection(*hall.address.split(":"), limit=2048)
