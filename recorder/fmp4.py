@@ -176,7 +176,9 @@ class _Walk:
         """
         data, base = b"", begin
         while base + len(data) < self._size and len(data) < _SEARCHED:
-            data += os.pread(self._file, _CHUNK, base + len(data))
+            if not (chunk := os.pread(self._file, _CHUNK, base + len(data))):
+                break  # it has been cut meanwhile
+            data += chunk
             place = -1
             while (place := data.find(_MOOF, place + 1)) >= 0:
                 if place >= 8 and data[place - 4 : place] == b"moof":

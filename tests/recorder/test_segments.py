@@ -162,6 +162,13 @@ def test_the_edges_of_a_long_segment_tell_the_same_as_all_of_it(
     assert edges.fragments == [whole.fragments[0], *whole.fragments[1 - len(edges.fragments) :]]
 
 
+def test_a_file_that_is_cut_while_its_end_is_looked_for_ends_the_search(tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(b"x" * 4096)
+    with path.open("rb") as file:
+        assert not fmp4._Walk(file.fileno(), 1 << 20).last(2048)
+
+
 @pytest.mark.parametrize("end", [107.5, 103.0, 100.05])
 def test_a_long_segment_is_cut_where_all_of_it_says(
     tmp_path: Path, syncer: Syncer, monkeypatch: pytest.MonkeyPatch, end: float
