@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
-from recorder import feed
-from recorder.production.measure import MeasureError, check, measure_av_offset
+from recorder import encoders, feed
+from recorder.production.measure import MeasureError, check, find_beeps, measure_av_offset
 
 
 @pytest.mark.parametrize("late_ms", [-120, 60])
@@ -24,6 +26,19 @@ def test_a_known_offset_is_found(late_ms: int, tmp_path: Path, kit: Any) -> None
     offset = measure_av_offset(path)
     assert offset.offset_ms == pytest.approx(late_ms, abs=5)
     assert offset.pairs >= 2
+
+
+def test_a_tone_that_is_softer_than_the_first_is_found_at_its_own_beginning(tmp_path: Path) -> None:
+    rate, path = encoders.SAMPLE_RATE, tmp_path / "tones.wav"
+    times = np.arange(4 * rate) / rate
+    loud = np.select([times < 1, times < 1.1, times < 2, times < 2.1], [0, 0.8, 0, 0.2], 0)
+    sound = (loud * np.sin(2 * np.pi * 1000 * times)).astype(np.float32)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_f32le", rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound[None], "flt", "mono")
+        frame.sample_rate = rate
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+    assert find_beeps(path) == pytest.approx([1, 2], abs=0.002)
 
 
 def test_without_marks_nothing_is_claimed(tmp_path: Path, kit: Any) -> None:
