@@ -137,7 +137,7 @@ def compared(
 
 
 def run() -> dict[str, float | None]:
-    """Ratios of CPU and size to ffmpeg's, differences of SSIM; medians of interleaved rounds."""
+    """CPU seconds, SSIM, and ratios of CPU and size to ffmpeg's; medians of interleaved rounds."""
     started = statistics.median(
         cpu([sys.executable, "-c", "import benchmarks._compose_ours"]) for _ in range(ROUNDS)
     )

@@ -1,6 +1,7 @@
 """Slide changes: our detector, FFmpeg's scdet and PySceneDetect on the same generated decks.
 
-Two sets: the decks that the detector was made on, and shows that it was not made on (`unseen`).
+Two sets: the decks that the detector was made on, and shows of which its first rules knew nothing
+(`unseen`; what they showed to be missing has been added since).
 """
 
 from __future__ import annotations

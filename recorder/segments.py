@@ -308,7 +308,7 @@ def trim(folder: Path, end: float) -> dict[Path, float | None]:
             changed[path] = _cut(path, end)
         else:
             _copy_until(path, end)
-            changed[path] = min(found[1], end)
+            changed[path] = end
     if changed:
         sync_directory(folder)
     return changed

@@ -31,10 +31,9 @@ def moved(before: Plane, now: Plane) -> bool:
     """Whether `now` shows what `before` did from elsewhere; both are luma of `SIZE`."""
     changed = np.asarray(cv2.absdiff(before, now) > _CHANGE, np.uint8)
     where = cv2.dilate(changed, np.ones((9, 9), np.uint8))
-    found = _shared_move(before, now, np.asarray(where, np.uint8))
-    if found is None:
+    move = _shared_move(before, now, np.asarray(where, np.uint8))
+    if move is None:
         return False
-    move = np.asarray(found, np.float64)
     zoom = math.hypot(move[0, 0], move[1, 0])
     if not _NEAR < zoom < _FAR or abs(move[1, 0]) > _ASLANT * zoom:
         return False

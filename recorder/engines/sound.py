@@ -151,6 +151,7 @@ def _stretched(sound: Samples, count: int) -> Samples:
 class Mixer:
     """Mixes the best microphone, or the presenter camera's sound without one, and the slides'.
 
+    Where the only microphones are voices from elsewhere, the camera's sound counts as one more.
     `taken_over` and `heard_s` (seconds by source) tell which microphone was used. With a
     `leveller` the mix comes at the lecture's loudness, its peaks limited.
     """
