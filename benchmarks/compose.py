@@ -115,7 +115,7 @@ _Tools = Mapping[str, Callable[[Path, str, Path, int], float]]
 
 def compared(
     folder: Path, camera: str, tools: _Tools, seconds: int, rounds: int
-) -> dict[str, float | None]:
+) -> dict[str, float]:
     """Figures of one job: medians of interleaved rounds, ratios and SSIM against ffmpeg's."""
     reference = folder / "reference.mp4"
     by_ffmpeg(folder, camera, reference, seconds, "-preset", "ultrafast", "-qp", "0")
@@ -124,7 +124,7 @@ def compared(
     for _ in range(rounds):
         for tool, make_it in tools.items():
             spent[tool].append(make_it(folder, camera, made[tool], seconds))
-    figures: dict[str, float | None] = {}
+    figures: dict[str, float] = {}
     for tool, path in made.items():
         figures[f"{tool}_cpu_s"] = statistics.median(spent[tool])
         figures[f"{tool}_frame_ssim"], figures[f"{tool}_inset_ssim"] = ssim(path, reference)
@@ -162,4 +162,6 @@ def run() -> dict[str, float | None]:
                 if first or variant == "substream":
                     told = compared(folder, camera, tools, seconds, rounds)
                     figures |= {f"{scene}_{variant}_{key}": value for key, value in told.items()}
+                    said = "  ".join(f"{key} {value:.4g}" for key, value in told.items())
+                    print(f"   {scene}, {variant}: {said}", flush=True)
     return figures
