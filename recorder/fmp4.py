@@ -202,8 +202,9 @@ def scan(path: Path) -> Scan:
 def scan_edges(path: Path) -> Scan:
     """As `scan`, but of a long file only the first fragment and those of its last TAIL bytes.
 
-    What lies between was made durable long ago. Takes the same time for any length, which counts
-    where a class must go on, or end, and its pictures are no longer in memory.
+    What lies between was made durable long ago; damage there is seen by `scan` alone. Takes the
+    same time for any length, which counts where a class must go on, or end, and its pictures are
+    no longer in memory.
     """
     with path.open("rb") as file:
         walk = _Walk(file.fileno(), size := os.fstat(file.fileno()).st_size)
