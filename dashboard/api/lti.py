@@ -176,11 +176,11 @@ async def launch(request: Request, room: Room, live: Live, lti: Lti, _: Sent) ->
             return await _choose(request, room, lti, found)
         await asyncio.to_thread(_must_be_open, room, live, found)
         who = lti.pseudonym(known, found.subject or secrets.token_hex(16))
-        key = live.links.make_member(who, found.course, request.cookies.get(MEMBER_COOKIE))
         if back.bound:
             answered = RedirectResponse(found.target, 303, {"Cache-Control": "no-store"})
-            _keep_member(request, answered, key)
+            _keep_member(request, answered, live, who, found.course)
             return answered
+        key = lti.windows.begin(who, found.course)
         page: LtiPage = request.app.state.lti_page
         plain = request.url.scheme != "https"
         return page.show({"kind": "window", "path": f"{found.target}#key={key}", "plain": plain})
@@ -195,16 +195,12 @@ async def jwks(lti: Lti, _: Anyone) -> dict[str, Any]:
 
 
 @api.post("/enter", status_code=204)
-async def enter(request: Request, live: Live, _: Anyone, body: Entry) -> Response:
-    """Lets this browser in by the key that a launch left in a new window's address."""
-    member = live.links.member(body.key)
-    if member is None:
-        raise ProblemError(403, "lti_late", "This launch was made too long ago.", AGAIN)
-    key = request.cookies.get(MEMBER_COOKIE)
-    for course in member.courses:
-        key = live.links.make_member(member.who, course, key)
+async def enter(request: Request, live: Live, lti: Lti, _: Anyone, body: Entry) -> Response:
+    """Lets this browser in by the key that a launch left in a new window's address, once."""
+    ticket = lti.windows.read(body.key)
+    lti.logins.use(ticket.nonce)
     answered = Response(status_code=204)
-    _keep_member(request, answered, key or body.key)
+    _keep_member(request, answered, live, ticket.who, ticket.course)
     return answered
 
 
@@ -302,7 +298,10 @@ async def _choose(request: Request, room: Classroom, lti: LtiRoom, found: Launch
 # --- cookies -------------------------------------------------------------------------------------
 
 
-def _keep_member(request: Request, response: Response, key: str) -> None:
+def _keep_member(
+    request: Request, response: Response, live: LiveRoom, who: str, course: str
+) -> None:
+    key = live.links.make_member(who, course, request.cookies.get(MEMBER_COOKIE))
     _keep(request, response, MEMBER_COOKIE, key, "/", MEMBER_S)
 
 

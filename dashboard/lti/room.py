@@ -11,6 +11,7 @@ from dashboard.lti.choice import Choices
 from dashboard.lti.keys import OwnKey, PlatformKeys
 from dashboard.lti.launch import CONFIGURE
 from dashboard.lti.login import Logins
+from dashboard.lti.window import Windows
 from dashboard.problems import ProblemError
 
 
@@ -22,6 +23,7 @@ class LtiRoom:
         self.platforms = settings.platforms
         self.logins = Logins(secret_key)
         self.choices = Choices(secret_key)
+        self.windows = Windows(secret_key)
         self.key = OwnKey(state)
         self._secret = secret_key
         self._keys = {one.jwks_url: PlatformKeys(one.jwks_url) for one in settings.platforms}

@@ -20,6 +20,7 @@ from pretend_platform import CLAIM, Key, Platform, b64, token
 
 from dashboard.lti import keys as lti_keys
 from dashboard.lti import login as lti_login
+from dashboard.lti import window as lti_window
 from dashboard.lti.keys import OwnKey
 from streaming.access import Visibility
 
@@ -173,6 +174,33 @@ async def test_a_browser_without_cookies_gets_a_window_of_its_own(
         assert (await window.post("/api/v1/lti/enter", json={"key": "x"})).status_code == 403
         assert (await window.post("/api/v1/lti/enter", json={"key": key})).status_code == 204
         assert (await window.get("/api/v1/live")).json()["state"] == "live"
+
+
+async def test_the_key_of_a_window_lets_in_once_and_soon(
+    school: Any, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in an address, which a history keeps; and a cookie is no key to a longer one."""
+    enter = "/api/v1/lti/enter"
+    async with browser(school) as framed, browser(school) as window, browser(school) as next_one:
+
+        async def key() -> str:
+            form = await logged_in(framed, platform)
+            framed.cookies.clear()
+            page = await framed.post("/lti/launch", data=form, headers=HTML)
+            found: str = told_by_page(page)["path"].partition("#key=")[2]
+            return found
+
+        first = await key()
+        assert (await next_one.get("/api/v1/live", params={"key": first})).json()["state"] == "off"
+        assert (await window.post(enter, json={"key": first})).status_code == 204
+        (member,) = [value for name, value in window.cookies.items() if "member" in name]
+        for again, code in ((first, "lti_replayed"), (member, "lti_late")):
+            told = (await next_one.post(enter, json={"key": again})).json()
+            assert told["code"] == code
+        late = await key()
+        monkeypatch.setattr(lti_window, "LOGIN_S", -1)
+        assert (await next_one.post(enter, json={"key": late})).json()["code"] == "lti_late"
+        assert (await next_one.get("/api/v1/live")).json()["state"] == "off"
 
 
 async def test_the_platform_may_refuse_or_be_unknown(school: Any, platform: Platform) -> None:
