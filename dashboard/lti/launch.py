@@ -93,7 +93,7 @@ def _header(token: str) -> dict[str, Any]:
     first = token.partition(".")[0] if token.count(".") == 2 and len(token) <= MAX_TOKEN else ""
     try:
         header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise ProblemError(400, "lti_token", "The launch carries no ID token.", AGAIN)

@@ -154,6 +154,9 @@ async def test_a_login_ends_in_its_own_browser_and_in_time(
         assert told["code"] == "lti_other_browser"
         forged = (await victim.post("/lti/launch", data=form | {"state": "x.y.z"})).json()
         assert forged["code"] == "lti_not_begun"
+        for forged_token in ("x", "a.b.c", f"{b64(b'[' * 40_000)}.b.c"):
+            answer = await attacker.post("/lti/launch", data=form | {"id_token": forged_token})
+            assert (answer.status_code, answer.json()["code"]) == (400, "lti_token")
         monkeypatch.setattr(lti_login, "LOGIN_S", -1)
         told = (await attacker.post("/lti/launch", data=form)).json()
         assert told["code"] == "lti_late"
