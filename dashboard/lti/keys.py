@@ -35,6 +35,7 @@ class PlatformKeys:
         self._url = url
         self._known: dict[str, RSAKey] = {}
         self._asked = self._answered = float("-inf")
+        self._trouble = ""
         self._lock = asyncio.Lock()
 
     async def find(self, kid: str) -> RSAKey:
@@ -47,18 +48,19 @@ class PlatformKeys:
                 self._asked = now
                 try:
                     self._known = await self._fetch()
-                    self._answered = now
+                    self._answered, self._trouble = now, ""
                 except (httpx.HTTPError, ValueError) as error:
-                    if kid not in self._known:
-                        raise ProblemError(
-                            502,
-                            "lti_keys",
-                            f"The keys of the course platform could not be fetched from "
-                            f"{self._url} ({error or type(error).__name__}).",
-                            "Check jwks_url under [[lti.platforms]] in room.toml, and whether this "
-                            "room reaches it.",
-                        ) from None
-            found = self._known.get(kid)
+                    self._trouble = str(error) or type(error).__name__
+            found, trouble = self._known.get(kid), self._trouble
+        if found is None and trouble:
+            raise ProblemError(
+                502,
+                "lti_keys",
+                f"The keys of the course platform could not be fetched from {self._url} "
+                f"({trouble}).",
+                "Check jwks_url under [[lti.platforms]] in room.toml, and whether this room "
+                "reaches it.",
+            )
         if found is None:
             raise ProblemError(
                 403,

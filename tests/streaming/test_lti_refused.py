@@ -266,9 +266,10 @@ async def test_keys_that_cannot_be_fetched_are_said(school: Any, platform: Platf
     async with browser(school) as client:
         form = await logged_in(client, platform)
         platform.stop()
-        answer = await client.post("/lti/launch", data=form)
-        assert (answer.status_code, answer.json()["code"]) == (502, "lti_keys")
-        assert "/jwks" in answer.json()["detail"]
+        for _ in range(2):  # also while it is not asked again
+            answer = await client.post("/lti/launch", data=form)
+            assert (answer.status_code, answer.json()["code"]) == (502, "lti_keys")
+            assert "/jwks" in answer.json()["detail"]
 
 
 def test_of_a_key_set_only_strong_rsa_keys_are_taken() -> None:
