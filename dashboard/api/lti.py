@@ -19,7 +19,7 @@ from controller.course_platforms import origin_of
 from controller.errors import ClassroomError
 from dashboard.auth import Identity, anyone, declares
 from dashboard.lti.choice import answer
-from dashboard.lti.launch import Launch, own_page, read_launch, verified
+from dashboard.lti.launch import MAX_TOKEN, Launch, own_page, read_launch, verified
 from dashboard.lti.login import AGAIN
 from dashboard.lti.page import LtiPage
 from dashboard.lti.room import LtiRoom
@@ -71,7 +71,7 @@ class Chosen(BaseModel):
         }
     )
 
-    ticket: str = Field(max_length=LONGEST)
+    ticket: str = Field(max_length=2 * MAX_TOKEN)  # holds what the platform wants back, signed
     place: str = Field(max_length=80)
     title: str = Field(min_length=1, max_length=200)
 

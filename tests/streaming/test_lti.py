@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,6 +133,21 @@ async def test_a_lecturer_puts_a_recording_into_the_course(school: Any, platform
         assert (await launched(lecturer, platform)).headers["location"] == urlsplit(url).path
         for wrong in (body | {"place": other.id}, body | {"ticket": "x"}):
             assert (await lecturer.post("/api/v1/lti/choice", json=wrong)).status_code >= 400
+
+
+async def test_what_the_platform_wants_back_may_be_long(school: Any, platform: Platform) -> None:
+    data = secrets.token_urlsafe(12_000)
+    settings = f"{DEEP}deep_linking_settings"
+    platform.deep, platform.role = True, "Instructor"
+    platform.tamper = lambda claims, header: claims[settings].update(data=data)
+    async with browser(school) as lecturer:
+        form = await logged_in(lecturer, platform)
+        page = await lecturer.post("/lti/launch", data=form, headers=HTML)
+        body = {"ticket": told_by_page(page)["ticket"], "place": "live", "title": "Optics"}
+        chosen = await lecturer.post("/api/v1/lti/choice", json=body)
+        assert chosen.status_code == 200, chosen.text
+        claims = _verified(chosen.json()["jwt"], (await lecturer.get("/lti/jwks")).json())
+        assert claims[f"{DEEP}data"] == data
 
 
 async def test_only_those_who_teach_the_course_choose(school: Any, platform: Platform) -> None:
