@@ -25,9 +25,10 @@ from dashboard.lti.page import LtiPage
 from dashboard.lti.room import LtiRoom
 from dashboard.problems import ProblemError
 from dashboard.room import Room
+from dashboard.viewing import open_to
 from dashboard.watching import MEMBER_COOKIE, Live
-from recorder.recording import Life, RecordingError, read_manifest
-from streaming.access import MEMBER_S, Visibility, read_visibility
+from recorder.recording import RecordingError, read_manifest
+from streaming.access import MEMBER_S
 from streaming.live import LiveRoom
 
 router = APIRouter(tags=["lti"])
@@ -255,8 +256,7 @@ def _must_be_open(room: Classroom, live: LiveRoom, found: Launch) -> None:
             "Choose a recording of this course; an administrator maps names of courses under "
             "[[lti.platforms]] in room.toml.",
         )
-    seen = read_visibility(folder, Visibility.CAMPUS)
-    if manifest.life in (Life.HELD, Life.FAILED) or seen is Visibility.NOBODY:
+    if not open_to(folder, manifest.life, is_staff=False, signed_in=False, is_invited=True):
         raise ProblemError(
             403,
             "lti_closed",
