@@ -88,6 +88,11 @@ def _address(request: Request, lti: LtiRoom) -> str:
     return lti.address or origin_of(str(request.base_url))
 
 
+def _is_https(request: Request) -> bool:
+    """Whether browsers reach this room by https; a proxy in front may speak http with it."""
+    return _address(request, request.app.state.lti).startswith("https://")
+
+
 async def _shown(request: Request, act: Callable[[], Awaitable[Response]]) -> Response:
     """What `act` answers; a refusal as a page for those who look at pages."""
     try:
@@ -183,8 +188,12 @@ async def launch(request: Request, room: Room, live: Live, lti: Lti, _: Sent) ->
             return answered
         key = lti.windows.begin(who, found.course)
         page: LtiPage = request.app.state.lti_page
-        plain = request.url.scheme != "https"
-        return page.show({"kind": "window", "path": f"{found.target}#key={key}", "plain": plain})
+        told = {
+            "kind": "window",
+            "path": f"{found.target}#key={key}",
+            "plain": not _is_https(request),
+        }
+        return page.show(told)
 
     return await _shown(request, act)
 
@@ -314,6 +323,6 @@ def _keep(
     that keep no cookies of third parties. Over HTTP a browser only keeps what belongs to the site
     on top; without SameSite it sends it with a form that is posted within two minutes.
     """
-    flags = "; Secure; SameSite=None; Partitioned" if request.url.scheme == "https" else ""
+    flags = "; Secure; SameSite=None; Partitioned" if _is_https(request) else ""
     text = f"{name}={value}; HttpOnly; Max-Age={seconds}; Path={path}{flags}"
     response.headers.append("set-cookie", text)

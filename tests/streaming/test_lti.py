@@ -160,6 +160,18 @@ async def test_only_those_who_teach_the_course_choose(school: Any, platform: Pla
             assert told["code"] == "lti_not_teacher", roles
 
 
+async def test_behind_a_proxy_with_https_cookies_are_for_frames(
+    school: Any, platform: Platform
+) -> None:
+    """The proxy speaks http with the room; what browsers call it stands in room.toml."""
+    for address, kept in ((None, False), ("https://room.example", True)):
+        school.app.state.lti.address = address
+        platform.tool = address or platform.tool
+        async with browser(school) as client:
+            cookie = (await client.post("/lti/login", data=platform.begins())).headers["set-cookie"]
+            assert ("; Secure; SameSite=None; Partitioned" in cookie) is kept
+
+
 async def test_pages_may_be_framed_by_the_platform_only(school: Any, platform: Platform) -> None:
     async with browser(school) as client:
         for path, framed in (("/live", True), ("/review/x", True), ("/console", False)):
