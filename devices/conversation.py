@@ -151,9 +151,16 @@ class Conversation:
                 return meaning
             self._answer = asyncio.get_running_loop().create_future()
 
-    async def send_body(self, body: bytes, text: str) -> None:
-        """Send something that isn't answered (keep-alive). Raises LinkError."""
-        await self._write(body, inquiry=False, text=text)
+    async def keep_alive(self) -> None:
+        """Say, as often as the profile wants, what keeps the connection; never ends by itself.
+
+        Raises LinkError.
+        """
+        keep, body = self.codec.profile.keepalive, self.codec.keepalive()
+        while keep is not None and body is not None and self.spec.connection != "per-command":
+            await self._write(body, inquiry=False, text="keep-alive")
+            await asyncio.sleep(keep.every_s)
+        await asyncio.Event().wait()
 
     async def _write(self, body: bytes, *, inquiry: bool, text: str) -> None:
         if self._session is None:

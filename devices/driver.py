@@ -157,7 +157,7 @@ class Driver:
         jobs = (
             self._work(),
             self._reader.run(self._each_turn, lambda: bool(self._waiting)),
-            self._keep_alive(),
+            self._conversation.keep_alive(),
             self._lost.wait(),
         )
         tasks = [self._spawn(job, "serve") for job in jobs]
@@ -288,10 +288,10 @@ class Driver:
             try:
                 await self._carry_out(item)
             except LinkError as error:
-                self._give_back(_sentence(error))
+                self._give_back(error.sentence)
                 if isinstance(error, SessionError) or not self._per_command:
                     raise
-                self._knowledge.missed(_sentence(error))
+                self._knowledge.missed(error.sentence)
             self._current = None
             self._knowledge.show()
 
@@ -396,14 +396,3 @@ class Driver:
             self.traffic.add("note", b"", f"dialect {self._dialect}")
             self._lifeline.at_once()
             self._lost.set()
-
-    async def _keep_alive(self) -> None:
-        keep, body = self.profile.keepalive, self.codec.keepalive()
-        while keep is not None and body is not None and not self._per_command:
-            await self._conversation.send_body(body, "keep-alive")
-            await asyncio.sleep(keep.every_s)
-        await asyncio.Event().wait()
-
-
-def _sentence(error: LinkError) -> str:
-    return f"{error} ({error.remedy})" if error.remedy else str(error)

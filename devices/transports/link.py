@@ -13,6 +13,11 @@ class LinkError(Exception):
         super().__init__(message)
         self.remedy = remedy
 
+    @property
+    def sentence(self) -> str:
+        """What happened and, where that is known, what to do."""
+        return f"{self} ({self.remedy})" if self.remedy else str(self)
+
 
 class Link(ABC):
     """One connection. After `close` or a loss it is opened again by a fresh `open`.
