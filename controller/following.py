@@ -42,6 +42,7 @@ class _Camera:
     work: set[asyncio.Task[None]] = field(default_factory=set)
     preset: int | None = None
     moving: str = ""
+    going: bool = False  # a move within its bounds was sent, and no stop since
     since: float = 0.0
     heard: float = 0.0
     alive: float | None = None  # when somebody moved in its picture, since it was home
@@ -83,8 +84,10 @@ class Following:
         for camera in self._by_source.values():
             if camera.device == device:
                 camera.mine_from = self._now() + OURS_AGAIN_S
+                camera.busy_until = 0.0
                 self._leave(camera)
                 camera.moving, camera.preset, camera.alive = "", None, None
+                camera.going = False
 
     def seen(self, data: dict[str, Any]) -> None:
         """The tracker tells where the presenter is: `source`, a box in shares of its picture."""
@@ -116,11 +119,8 @@ class Following:
                 camera.presets = camera.limits
             await self._go_home(camera)
             camera.busy_until = self._now() + _AGAIN_S
-        except ConnectionError:
+        except (ConnectionError, UnknownCommand):
             camera.busy_until = self._now() + LATER_S
-        except asyncio.CancelledError:
-            camera.busy_until = 0.0
-            raise
 
     def _step(self, camera: _Camera, middle: float, now: float) -> None:
         """To the preset beside the present one, on the side where the presenter is."""
@@ -150,6 +150,8 @@ class Following:
             return
         if not moving:
             camera.since = now
+        elif camera.going:
+            self._halt(camera)  # it must not go on one way while it is asked about another
         self._leave(camera)
         camera.moving = wanted
         if camera.bounds is None:
@@ -165,18 +167,20 @@ class Following:
             now = self._now()
             speed = (at - before[0]) / (now - before[1]) if before and _told(at) else 0.0
             if not _told(at) or not bounds.allow(way, at + speed * AHEAD_S):
-                if before is not None:
+                if camera.going:
+                    camera.going = False
                     await self._devices.send(camera.device, "pan_tilt", "stop")
                 camera.moving, camera.busy_until = "", now + _SETTLE_S
                 return
             if before is None:
+                camera.going = True
                 await self._devices.send(camera.device, "pan_tilt", way)
             before = float(at), now
             await asyncio.sleep(LOOK_S)
 
     def _halt(self, camera: _Camera) -> None:
         if camera.moving:
-            camera.moving = ""
+            camera.moving, camera.going = "", False
             self._leave(camera)
             self._send(camera, "pan_tilt", "stop")
 
@@ -186,7 +190,9 @@ class Following:
             await asyncio.sleep(0.1)
             now = self._now()
             for camera in self._by_source.values():
-                if camera.alive is not None and now - max(camera.alive, camera.mine_from) > LOST_S:
+                since = None if camera.alive is None else max(camera.alive, camera.mine_from)
+                # Not while its limits are looked for: that ends at home too.
+                if since is not None and now - since > LOST_S and not camera.work:
                     self._halt(camera)
                     camera.alive, camera.busy_until = None, now + _AGAIN_S
                     self._begin(camera, self._go_home(camera), "home of")
