@@ -165,8 +165,11 @@ class Following:
         while camera.moving == way:
             at = await self._devices.read(camera.device, bounds.state(way))
             now = self._now()
-            speed = (at - before[0]) / (now - before[1]) if before and _told(at) else 0.0
-            if not _told(at) or not bounds.allow(way, at + speed * AHEAD_S):
+            ahead = 0.0
+            if before and _told(at):
+                passed = now - before[1]  # a camera that answers slowly is judged farther ahead
+                ahead = (at - before[0]) / passed * max(AHEAD_S, 1.5 * passed)
+            if not _told(at) or not bounds.allow(way, at + ahead):
                 if camera.going:
                     camera.going = False
                     await self._devices.send(camera.device, "pan_tilt", "stop")

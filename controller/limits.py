@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 PAN, TILT = "position", "tilt_position"
-AHEAD_S = 0.35  # how far ahead a move is judged: a question, its answer and the stop
+AHEAD_S = 0.35  # how far ahead a move is judged at least: a question, its answer and the stop
 _START = 0.02  # of the room: nearer to its end no move begins
 _STEP_S, _LONGEST_S = 0.3, 12.0
 

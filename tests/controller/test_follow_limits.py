@@ -55,6 +55,25 @@ async def test_it_never_leaves_what_its_limits_hold(
     assert len(camera.been) > 20
 
 
+@pytest.mark.parametrize("at", (0, 70))
+async def test_it_keeps_its_limits_when_it_answers_slowly(
+    quick: None, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    camera = Camera()
+    monkeypatch.setattr(Following, "_now", staticmethod(camera.time.now))
+    camera.place(1, -300)
+    camera.place(2, 300)
+    following = Following([source(follow_limits=[1, 2], follow_home=1)], camera)
+    following.seen(seen(0.5))
+    await until(lambda: len(camera.sent) == 3)
+    camera.head.put("position", at)
+    camera.answer_s = 0.5
+    following.seen(seen(0.95))
+    await until(lambda: camera.sent[-1] == ("pan_tilt", "stop"))
+    await following.stop()
+    assert at < camera.head.reading()["position"] <= 300
+
+
 async def test_no_room_above_means_no_move_up(quick: None) -> None:
     """Both limits stand at one height, so the camera does not tilt."""
     camera = Camera()

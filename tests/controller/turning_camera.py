@@ -25,6 +25,7 @@ class Camera:
     def __init__(self, *, tells: bool = True) -> None:
         self.sent: list[tuple[str, Any]] = []
         self.tells = tells
+        self.answer_s = 0.05
         self.time = Time()
         axes = Axis(low=-1000, high=1000, rate=20), Axis(low=-100, high=100, rate=20)
         self.head = SimulatedHead(Head(pan=axes[0], tilt=axes[1]), self.time)
@@ -36,7 +37,7 @@ class Camera:
         self.head.told(command, value, {"pan_speed": 8, "tilt_speed": 8})
 
     async def read(self, device: str, command: str) -> float | None:
-        self.time.t += 0.05
+        self.time.t += self.answer_s
         self.been.append(self.head.reading()["position"])
         return self.head.reading()[command] if self.tells else None
 
