@@ -11,6 +11,7 @@ PAN, TILT = "position", "tilt_position"
 AHEAD_S = 0.35  # how far ahead a move is judged at least: a question, its answer and the stop
 _START = 0.02  # of the room: nearer to its end no move begins
 _STEP_S, _LONGEST_S = 0.3, 12.0
+_ASKED = 3  # so often in vain: it does not tell
 
 
 class Devices(Protocol):
@@ -69,11 +70,15 @@ async def survey(devices: Devices, device: str, presets: Sequence[int]) -> Bound
 async def _rests(devices: Devices, device: str) -> tuple[float, float] | None:
     """Where the camera is when it has come to rest: twice the same."""
     before: tuple[float, float] | None = None
+    in_vain = 0
     for _ in range(round(_LONGEST_S / _STEP_S)):
         await asyncio.sleep(_STEP_S)
         pan, tilt = [await devices.read(device, state) for state in (PAN, TILT)]
         if pan is None or tilt is None:
-            return None
+            in_vain += 1
+            if in_vain == _ASKED:
+                return None
+            continue
         if before == (now := (float(pan), float(tilt))):
             return now
         before = now

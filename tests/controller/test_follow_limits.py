@@ -122,6 +122,23 @@ async def test_a_camera_that_does_not_tell_is_only_sent_to_its_limits(quick: Non
     assert camera.sent[:3] == [("preset_recall", 4), ("preset_recall", 5), ("preset_recall", 4)]
 
 
+async def test_one_lost_answer_does_not_make_it_a_camera_that_does_not_tell(quick: None) -> None:
+    camera = Camera(tells=False)
+    camera.place(1, -90)
+    camera.place(2, 90)
+    following = Following([source(follow_limits=[1, 2], follow_home=2)], camera)
+    following.seen(seen(0.5))
+    await until(lambda: camera.been)
+    camera.tells = True
+
+    def turned() -> bool:
+        following.seen(seen(0.1))
+        return ("pan_tilt", "left") in camera.sent
+
+    await until(turned)
+    await following.stop()
+
+
 async def test_when_nobody_moves_for_a_while_it_goes_home_once(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
