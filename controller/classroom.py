@@ -332,9 +332,9 @@ class Classroom:
                 f"It knows: {', '.join(info.name for info in state.commands) or 'none yet'}.",
                 404,
             )
-        if known.capability == "pan-tilt-zoom":
+        if known.capability in {"pan-tilt-zoom", "preset"} or known.name == "position":
             self._following.manual(device)
-        else:  # a held joystick would flood the journal
+        if known.capability != "pan-tilt-zoom":  # a held joystick would flood the journal
             data = {"device": device, "command": command, "value": value}
             note = self._lesson.register.note(actor, "command", data)
             self._lesson.register.in_background(note, "note command")

@@ -98,6 +98,25 @@ def test_the_device_must_be_able_to(tmp_path: Any) -> None:
             load(path)
 
 
+async def test_whatever_turns_the_camera_is_a_hand(
+    open_room: Callable[..., Awaitable[Room]],
+    simulate: Callable[..., Awaitable[str]],
+    teacher: Actor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A preset of a technician's, while limits are looked for, would be taken for one of them."""
+    address = as_tcp(await simulate("visca/raw", "--port", "0"))
+    room = await open_room(
+        devices=[{"id": "ptz", "profile": "visca/raw", "transport": address}], sources=[]
+    )
+    turned: list[str] = []
+    monkeypatch.setattr(Following, "manual", lambda self, device: turned.append(device))
+    for command, value in (("power", True), ("position", 10), ("preset_recall", 2), ("home", None)):
+        turned.clear()
+        await room.classroom.command(teacher, "ptz", command, value)
+        assert turned == (["ptz"] if command != "power" else []), command
+
+
 @pytest.mark.timeout(180)
 async def test_in_class_the_camera_turns_after_the_presenter(
     open_room: Callable[..., Awaitable[Room]],
