@@ -148,7 +148,7 @@ def run() -> dict[str, float | None]:
     shown = film()
     jobs = [("generated", "charts", None), ("film", "charts", shown)]
     others = [deck for deck in DECKS if deck != "charts"]
-    jobs += [(deck, deck, shown if at % 2 else None) for at, deck in enumerate(others)]
+    jobs += [(f"deck_{deck}", deck, shown if at % 2 else None) for at, deck in enumerate(others)]
     for scene, deck, camera_shows in jobs:
         if scene == "film" and shown is None:
             continue
