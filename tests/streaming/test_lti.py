@@ -1,4 +1,4 @@
-"""LTI 1.3 launches from a platform that is not ours: what they open, and what is refused."""
+"""LTI 1.3 launches from a platform that is not ours: what they open."""
 
 from __future__ import annotations
 
