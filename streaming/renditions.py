@@ -129,11 +129,12 @@ class Renditions:
                     return
 
     async def _end(self) -> None:
-        child, self._child = self._child, None
+        child = self._child
         if child is not None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await asyncio.shield(child.wait())
+            self._child = None  # not before: who is told to stop meanwhile waits for it too
 
     def drop(self, folder: Path) -> None:
         """Forget what was made of the class in `folder`."""

@@ -80,6 +80,19 @@ async def test_nothing_runs_while_nobody_asks(
     await making.close()
 
 
+async def test_closing_waits_for_a_child_that_is_being_ended(lecture: FileIndex) -> None:
+    making = Renditions(busy=1000.0)
+    assert lecture.init is not None
+    await making.get((Path("x"), "180p", -1), lecture.init.data, b"")
+    child = making._child
+    assert child is not None
+    ending = asyncio.create_task(making._end())  # as when nobody has asked for a while
+    await asyncio.sleep(0)
+    await making.close()
+    assert child.returncode is not None
+    await ending
+
+
 async def test_a_busy_machine_offers_none() -> None:
     assert Renditions(busy=-1.0).offered(1080) == []
 
