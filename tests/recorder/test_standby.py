@@ -21,8 +21,10 @@ def test_it_becomes_the_child_of_a_source() -> None:
     try:
         assert standby.take(SPEECH, "other", "microphone") is None  # the next one comes later
         messages = feed.read(cast("BinaryIO", os.fdopen(os.dup(child.stdout.fileno()), "rb")))
-        info, packet = next(messages), next(messages)
+        info, promise = next(messages), next(messages)
         assert isinstance(info, feed.StreamInfo) and info.source == "microphone"
+        assert isinstance(promise, feed.Command) and promise.name == "alive"
+        packet = next(one for one in messages if one != promise)
         assert isinstance(packet, feed.FeedPacket)
         with open(f"/proc/{child.pid}/comm") as name:  # noqa: PTH123
             assert name.read().strip() == "source micropho"

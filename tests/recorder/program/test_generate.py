@@ -45,7 +45,9 @@ def test_a_child_sends_its_streams_and_then_packets_of_now(pattern: str) -> None
         assert (info.index, info.source, info.role) == (0, "x", "presenter")
         assert info.media == ("audio" if pattern == "speech" else "video")
         assert info.extradata
-        packet = next(messages)
+        promise = next(messages)
+        assert isinstance(promise, feed.Command) and promise.name == "alive"
+        packet = next(one for one in messages if one != promise)
         assert isinstance(packet, feed.FeedPacket)
         assert packet.key
         assert began - 100_000 < packet.pts < boottime_us() + 100_000
