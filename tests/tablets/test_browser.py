@@ -32,8 +32,8 @@ async def test_a_class_with_a_lecturer_a_board_and_five_tablets(here: Room, unti
     await teacher.get_by_role("button", name="Pen", exact=True).click()
     await stroke(teacher)
     await stroke(teacher, start=0.5)
+    await until(lambda: len(here.lesson.state["ink"].get("pb", [])) == 2)
     await here.in_step(*everyone)
-    assert len(here.lesson.state["ink"]["pb"]) == 2
     await teacher.get_by_role("button", name="Undo").click()
     await here.in_step(teacher)
     await until(lambda: len(here.lesson.state["ink"]["pb"]) == 1)
